@@ -1,0 +1,196 @@
+import { open, rename, rm } from 'node:fs/promises';
+import { type Data, DataType, type FixedSizeList, type RecordBatch, Vector } from 'apache-arrow';
+import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
+import { columnData } from './batches.ts';
+import { parquetSchemaOf } from './parquet-schema.ts';
+import { compressors } from './zstd.ts';
+
+/** Options of {@link openParquetWriter}. */
+export interface ParquetWriterOptions {
+  /** A row group is closed before it holds more uncompressed bytes than this; 64 MB unless told. */
+  readonly rowGroupBytes?: number;
+  /** Key-value metadata of the file's footer. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** A parquet file being written: it has its name only once `close` has returned. */
+export interface OpenParquetWriter {
+  /** Adds a batch's rows. Every batch has the first one's schema. */
+  write(batch: RecordBatch): Promise<void>;
+  /** Writes what is left and the footer, and gives the file its name. A file without batches isn't made. */
+  close(): Promise<{ rows: number; bytes: number }>;
+  /** Throws away what was written. */
+  abort(): Promise<void>;
+}
+
+const defaultRowGroupBytes = 64 * 1024 * 1024;
+
+/**
+ * Opens a parquet file for writing: ZSTD (images stay as they are: they don't compress), row groups sized by
+ * uncompressed bytes, written to a temporary name and renamed when whole.
+ */
+export async function openParquetWriter(
+  path: string,
+  options: ParquetWriterOptions = {},
+): Promise<OpenParquetWriter> {
+  const limit = options.rowGroupBytes ?? defaultRowGroupBytes;
+  const temporary = `${path}.partial`;
+  const file = await open(temporary, 'w');
+  const bytes = new ByteWriter();
+  let writer: ParquetWriter | undefined;
+  let pending: RecordBatch[] = [];
+  let pendingBytes = 0;
+  let rows = 0;
+  let written = 0;
+
+  const flushBytes = async () => {
+    const chunk = bytes.getBytes().subarray(0, bytes.index);
+    await file.writeFile(chunk);
+    written += chunk.length;
+    bytes.index = 0;
+  };
+  const flushRowGroup = async () => {
+    if (pending.length === 0 || writer === undefined) return;
+    const names = (pending[0] as RecordBatch).schema.names.map(String);
+    const columns = names.map((name) => ({
+      name,
+      data: pending.flatMap((batch) => valuesOf(columnData(batch, name))),
+      // An image's bytes are its own compression.
+      ...(name === 'image' ? ({ codec: 'UNCOMPRESSED', statistics: false } as const) : {}),
+    }));
+    const total = columns[0]?.data.length ?? 0;
+    await writer.write({ columnData: columns, rowGroupSize: Math.max(1, total) });
+    await flushBytes();
+    pending = [];
+    pendingBytes = 0;
+  };
+  const addSlice = async (batch: RecordBatch, size: number) => {
+    if (pendingBytes > 0 && pendingBytes + size > limit) await flushRowGroup();
+    pending.push(batch);
+    pendingBytes += size;
+  };
+
+  return {
+    async write(batch) {
+      if (batch.numRows === 0) return;
+      writer ??= new ParquetWriter({
+        writer: bytes,
+        schema: parquetSchemaOf(batch.schema),
+        codec: 'ZSTD',
+        compressors,
+        createdBy: 'assay',
+        ...(options.metadata
+          ? { kvMetadata: Object.entries(options.metadata).map(([key, value]) => ({ key, value })) }
+          : {}),
+      });
+      rows += batch.numRows;
+      for (const [start, end, size] of sliceBySize(batch, limit)) {
+        await addSlice(start === 0 && end === batch.numRows ? batch : batch.slice(start, end), size);
+      }
+    },
+    async close() {
+      await flushRowGroup();
+      if (writer === undefined) {
+        await file.close();
+        await rm(temporary);
+        return { rows: 0, bytes: 0 };
+      }
+      writer.finish();
+      await flushBytes();
+      await file.sync();
+      await file.close();
+      await rename(temporary, path);
+      return { rows, bytes: written };
+    },
+    async abort() {
+      await file.close();
+      await rm(temporary, { force: true });
+    },
+  };
+}
+
+/** Cuts a batch where its rows' bytes pass the limit, so that one large batch still makes bounded row groups. */
+function sliceBySize(batch: RecordBatch, limit: number): [start: number, end: number, bytes: number][] {
+  const sizes = rowBytes(batch);
+  const slices: [number, number, number][] = [];
+  let start = 0;
+  let size = 0;
+  for (let i = 0; i < batch.numRows; i += 1) {
+    const next = sizes[i] ?? 0;
+    if (i > start && size + next > limit) {
+      slices.push([start, i, size]);
+      start = i;
+      size = 0;
+    }
+    size += next;
+  }
+  slices.push([start, batch.numRows, size]);
+  return slices;
+}
+
+/** Uncompressed bytes of each row: what its values take, over all columns. */
+function rowBytes(batch: RecordBatch): Float64Array {
+  const sizes = new Float64Array(batch.numRows);
+  for (const child of batch.data.children) addBytes(child, sizes, (i) => [i, i + 1]);
+  return sizes;
+}
+
+function addBytes(data: Data, sizes: Float64Array, rangeOf: (row: number) => [number, number]): void {
+  const { type } = data;
+  const offsets = data.valueOffsets as Int32Array;
+  const ranges = (next: (start: number, end: number) => [number, number]) => (row: number) =>
+    next(...rangeOf(row));
+  if (DataType.isStruct(type)) {
+    for (const child of data.children) addBytes(child, sizes, rangeOf);
+  } else if (DataType.isList(type)) {
+    const within = ranges((start, end) => [offsets[start] ?? 0, offsets[end] ?? 0]);
+    for (const child of data.children) addBytes(child, sizes, within);
+  } else if (DataType.isFixedSizeList(type)) {
+    const size = (type as FixedSizeList).listSize;
+    for (const child of data.children)
+      addBytes(
+        child,
+        sizes,
+        ranges((start, end) => [start * size, end * size]),
+      );
+  } else if (DataType.isUtf8(type) || DataType.isBinary(type)) {
+    for (let row = 0; row < sizes.length; row += 1) {
+      const [start, end] = rangeOf(row);
+      sizes[row] = (sizes[row] ?? 0) + (offsets[end] ?? 0) - (offsets[start] ?? 0) + 4 * (end - start);
+    }
+  } else {
+    const width = (data.values as Uint8Array).BYTES_PER_ELEMENT ?? 1;
+    for (let row = 0; row < sizes.length; row += 1) {
+      const [start, end] = rangeOf(row);
+      sizes[row] = (sizes[row] ?? 0) + width * (end - start);
+    }
+  }
+}
+
+/** The values of an Arrow chunk as parquet's writer wants them: plain arrays, objects for structs. */
+function valuesOf(data: Data): unknown[] {
+  const { type } = data;
+  const values: unknown[] = new Array(data.length);
+  if (DataType.isStruct(type)) {
+    const names = (type as { children: { name: string }[] }).children.map((child) => child.name);
+    const columns = data.children.map(valuesOf);
+    for (let i = 0; i < data.length; i += 1) {
+      values[i] = data.getValid(i)
+        ? Object.fromEntries(names.map((name, k) => [name, columns[k]?.[i] ?? null]))
+        : null;
+    }
+  } else if (DataType.isList(type) || DataType.isFixedSizeList(type)) {
+    const items = valuesOf(data.children[0] as Data);
+    const size = DataType.isFixedSizeList(type) ? (type as FixedSizeList).listSize : 0;
+    const offsets = data.valueOffsets as Int32Array;
+    for (let i = 0; i < data.length; i += 1) {
+      const start = size > 0 ? i * size : (offsets[i] ?? 0);
+      const end = size > 0 ? start + size : (offsets[i + 1] ?? 0);
+      values[i] = data.getValid(i) ? items.slice(start, end) : null;
+    }
+  } else {
+    const vector = new Vector([data]);
+    for (let i = 0; i < data.length; i += 1) values[i] = vector.get(i);
+  }
+  return values;
+}

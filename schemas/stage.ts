@@ -1,0 +1,38 @@
+import type { RecordBatch } from 'apache-arrow';
+
+/** One row of the quarantine; `row` is null when a whole shard or row group could not be read. */
+export interface QuarantinedRow {
+  readonly key: string | null;
+  readonly shard: string;
+  readonly rowGroup: number | null;
+  readonly row: number | null;
+  readonly stage: string;
+  readonly reason: string;
+  readonly detail: string;
+}
+
+/** A sound row that a stage leaves out, with the value that decided. */
+export interface DroppedRow {
+  readonly key: string;
+  readonly stage: string;
+  readonly reason: string;
+  readonly value: string;
+}
+
+/** What a stage is handed beside its batches: where the rows that don't go on are written down. */
+export interface StageContext {
+  readonly signal: AbortSignal;
+  /** Bad data: it is kept out, and kept with its reason. */
+  quarantine(row: QuarantinedRow): void;
+  /** Sound data that is not wanted. */
+  drop(row: DroppedRow): void;
+}
+
+/**
+ * One step of a pipeline: pulls record batches and yields record batches. Every row that it doesn't yield it
+ * has quarantined or dropped. Being pulled by its consumer, it never runs ahead of it.
+ */
+export interface Stage {
+  readonly name: string;
+  run(batches: AsyncIterable<RecordBatch>, context: StageContext): AsyncGenerator<RecordBatch>;
+}
