@@ -17,7 +17,8 @@ export interface ParquetWriterOptions {
 export interface OpenParquetWriter {
   /** Adds a batch's rows. Every batch has the first one's schema. */
   write(batch: RecordBatch): Promise<void>;
-  /** Writes what is left and the footer, and gives the file its name. A file without batches isn't made. */
+  /** Writes what is left and the footer, and gives the file its name. A batch without rows makes a file
+   * that has the schema and no row; a file that was given no batch isn't made. */
   close(): Promise<{ rows: number; bytes: number }>;
   /** Throws away what was written. */
   abort(): Promise<void>;
@@ -72,7 +73,6 @@ export async function openParquetWriter(
 
   return {
     async write(batch) {
-      if (batch.numRows === 0) return;
       writer ??= new ParquetWriter({
         writer: bytes,
         schema: parquetSchemaOf(batch.schema),
@@ -83,6 +83,7 @@ export async function openParquetWriter(
           ? { kvMetadata: Object.entries(options.metadata).map(([key, value]) => ({ key, value })) }
           : {}),
       });
+      if (batch.numRows === 0) return;
       rows += batch.numRows;
       for (const [start, end, size] of sliceBySize(batch, limit)) {
         await addSlice(start === 0 && end === batch.numRows ? batch : batch.slice(start, end), size);

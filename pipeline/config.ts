@@ -1,0 +1,94 @@
+import { readFile } from 'node:fs/promises';
+import { parse, YAMLParseError } from 'yaml';
+import { z } from 'zod';
+import { checkImagesOptionsSchema } from '../stages/check-images.ts';
+import { cleanTextsOptionsSchema } from '../stages/clean-texts.ts';
+import { identifyLanguageOptionsSchema } from '../stages/identify-language.ts';
+import { labelRegionsOptionsSchema } from '../stages/label-regions.ts';
+import { mixOptionsSchema } from '../stages/mix-languages.ts';
+import { readShardsOptionsSchema } from '../stages/read-shards.ts';
+import { writeShardsOptionsSchema } from '../stages/write-shards.ts';
+import { distillOptionsSchema, evaluationOptionsSchema, teachOptionsSchema } from './distill/options.ts';
+import { UsageError } from './errors.ts';
+
+const pathsSchema = z
+  .union([z.string().min(1), z.array(z.string().min(1)).nonempty()])
+  .transform((paths) => (typeof paths === 'string' ? [paths] : paths));
+
+const regionsSchema = labelRegionsOptionsSchema.extend({
+  /** `windows` is the built-in detector, which needs a teacher; `none` leaves regions out. */
+  detector: z.enum(['windows', 'none']).default('windows'),
+});
+
+/** One recipe: the whole of a run in one YAML file. Every section but `input` has a default. */
+export const configSchema = z.strictObject({
+  /** The one seed of the run. */
+  seed: z.int().min(0).default(1),
+  /** `shards`: files, folders or globs. */
+  input: readShardsOptionsSchema.extend({ shards: pathsSchema }).optional(),
+  images: checkImagesOptionsSchema.prefault({}),
+  texts: cleanTextsOptionsSchema.omit({ seed: true }).prefault({}),
+  language: identifyLanguageOptionsSchema.prefault({}),
+  /** `enabled: false` keeps every row. */
+  mix: mixOptionsSchema.extend({ enabled: z.boolean().default(true) }).prefault({}),
+  regions: regionsSchema.prefault({}),
+  /** Without a teacher its embeddings and the built-in detector's regions are left out. */
+  teacher: z.strictObject({ checkpoint: z.string().min(1) }).optional(),
+  output: writeShardsOptionsSchema.prefault({}),
+  /** Threads of ONNX Runtime; the machine's cores when absent. */
+  threads: z.int().positive().optional(),
+  distill: distillOptionsSchema.prefault({}),
+  teach: teachOptionsSchema.prefault({}),
+  evaluation: evaluationOptionsSchema.optional(),
+});
+
+/** A recipe with its defaults filled in. */
+export type Config = z.infer<typeof configSchema>;
+
+/**
+ * Reads a recipe. Throws a {@link UsageError} of one line that names the file and the key: a file that is missing
+ * or isn't YAML, an unknown key, a wrong type.
+ */
+export async function loadConfig(path: string): Promise<Config> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(
+      error.code === 'ENOENT' ? `config: no such file: ${path}` : `config: ${path}: ${error.message}`,
+    );
+  });
+  return parseConfig(text, path);
+}
+
+/** Checks a recipe's text; `path` is for the messages. Throws as {@link loadConfig} does. */
+export function parseConfig(text: string, path: string): Config {
+  let raw: unknown;
+  try {
+    raw = parse(text) ?? {};
+  } catch (error) {
+    if (!(error instanceof YAMLParseError)) throw error;
+    throw new UsageError(`${path}: not YAML: ${error.message.split('\n')[0]}`);
+  }
+  const parsed = configSchema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const issue = deepest(parsed.error.issues);
+  throw new UsageError(`${path}: ${describeIssue(issue)}`);
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** A union's own message says nothing: the issue of the alternative that came furthest does. */
+function deepest(issues: readonly Issue[]): Issue {
+  const [issue] = issues as [Issue];
+  if (issue.code !== 'invalid_union') return issue;
+  const inner = issue.errors.flat().filter((candidate) => candidate.path.length > 0)[0];
+  return inner ? { ...inner, path: [...issue.path, ...inner.path] } : issue;
+}
+
+function describeIssue(issue: Issue): string {
+  const at = (keys: readonly PropertyKey[]) => keys.map(String).join('.') || 'the file';
+  if (issue.code === 'unrecognized_keys') {
+    const keys = issue.keys.map((key) => at([...issue.path, key]));
+    return `unknown key ${keys.join(', ')}`;
+  }
+  if (issue.code === 'invalid_union') return `${at(issue.path)}: a path or a list of paths is expected`;
+  return `${at(issue.path)}: ${issue.message}`;
+}

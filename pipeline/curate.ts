@@ -1,0 +1,229 @@
+import { createHash } from 'node:crypto';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createOnnxExecutor } from '../models/onnx-executor.ts';
+import { loadTeacher, type Teacher } from '../models/teacher.ts';
+import { column } from '../schemas/batches.ts';
+import type { CurationReport } from '../schemas/reports.ts';
+import type { Stage, StageContext } from '../schemas/stage.ts';
+import { checkImages } from '../stages/check-images.ts';
+import { cleanTexts } from '../stages/clean-texts.ts';
+import { deduplicate } from '../stages/deduplicate.ts';
+import { embedWithTeacher } from '../stages/embed-with-teacher.ts';
+import { hashImages } from '../stages/hash-images.ts';
+import { identifyLanguage } from '../stages/identify-language.ts';
+import { labelRegions } from '../stages/label-regions.ts';
+import type { MixPlan } from '../stages/mix/plan.ts';
+import { mixLanguages } from '../stages/mix-languages.ts';
+import { countRows, readShards } from '../stages/read-shards.ts';
+import { createWindowDetector } from '../stages/regions/window-detector.ts';
+import { writeShards } from '../stages/write-shards.ts';
+import type { Config } from './config.ts';
+import { curationReport } from './curation-report.ts';
+import { UsageError } from './errors.ts';
+import { openFacts } from './facts.ts';
+import { chainStages, type StageFigures } from './funnel.ts';
+import { resolveFile, resolveShards } from './inputs.ts';
+import { type Ledger, openLedger } from './ledger.ts';
+import type { Progress } from './progress.ts';
+import { type Reduction, reduceFacts } from './reduce.ts';
+import { fileFacts, prepareRunFolder, writeJson } from './run-folder.ts';
+import { createSpool, readSpool } from './spool.ts';
+import { version } from './version.ts';
+
+/** What a run needs beside its recipe. */
+export interface RunContext {
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
+  /** The recipe's path, for messages. */
+  readonly configPath: string;
+}
+
+interface Run extends RunContext {
+  readonly config: Config;
+  readonly folder: string;
+  readonly ledger: Ledger;
+  readonly context: StageContext;
+}
+
+/**
+ * Curates shards into a run's folder, in two passes. The first admits rows (images, texts, language) to a spool and
+ * keeps a few facts of each; DuckDB reduces the facts to what needs the whole data set (duplicates, the mix); the
+ * second applies it, labels regions, embeds with the teacher and writes shards. Memory doesn't grow with the data.
+ * Throws a {@link UsageError} when the recipe can't be run.
+ */
+export async function curate(config: Config, folder: string, run: RunContext): Promise<CurationReport> {
+  const started = performance.now();
+  if (!config.input) throw new UsageError(`${run.configPath}: input.shards: required to curate`);
+  const shards = await resolveShards(config.input.shards, 'input.shards', run.configPath);
+  const checkpoint =
+    config.teacher && (await resolveFile(config.teacher.checkpoint, 'teacher.checkpoint', run.configPath));
+  await prepareRunFolder(folder);
+  const ledger = await openLedger(folder);
+  const context: StageContext = {
+    signal: run.signal,
+    quarantine: ledger.quarantine,
+    drop: ledger.drop,
+  };
+  const whole: Run = { ...run, config, folder, ledger, context };
+  const teacher = checkpoint
+    ? await loadTeacher(checkpoint, createOnnxExecutor({ threads: config.threads }))
+    : null;
+  try {
+    const admitted = await admit(whole, shards);
+    const reduction = await reduceFacts(join(folder, 'work', 'facts.parquet'), join(folder, 'work'));
+    const plan = config.mix.enabled ? await reduction.planMix(config.mix) : null;
+    const finished = await finish(whole, admitted.rows, reduction, plan, teacher);
+    reduction.close();
+    await ledger.close();
+    const report = curationReport({
+      config,
+      ledger,
+      figures: [...admitted.figures, ...finished.figures],
+      seen: admitted.seen,
+      available: reduction.counts,
+      plan,
+      kept: finished.kept,
+      regions: finished.regions,
+      leftOut: leftOut(config),
+      seconds: (performance.now() - started) / 1000,
+    });
+    await writeManifest(whole, shards, checkpoint ?? null, teacher, report);
+    await writeJson(join(folder, 'report.json'), report);
+    await rm(join(folder, 'work'), { recursive: true });
+    return report;
+  } catch (error) {
+    await ledger.abort().catch(() => {});
+    throw error;
+  } finally {
+    await teacher?.dispose();
+  }
+}
+
+async function admit(run: Run, shards: readonly string[]) {
+  const { config, context, folder, ledger } = run;
+  const options = config.input as NonNullable<Config['input']>;
+  const stages = [
+    checkImages(config.images),
+    hashImages(),
+    cleanTexts({ ...config.texts, seed: config.seed }),
+    identifyLanguage(config.language),
+  ];
+  const source = { name: 'read-shards', batches: readShards(shards, options, context) };
+  const chain = chainStages(source, stages, context);
+  const task = run.progress.start('reading and cleaning', await countRows(shards), 'rows');
+  const spool = createSpool(join(folder, 'work', 'admitted.arrows'));
+  const facts = await openFacts(join(folder, 'work', 'facts.parquet'), config.seed);
+  let rows = 0;
+  for await (const batch of chain.batches) {
+    await spool.write(batch);
+    await facts.write(batch);
+    await ledger.flush();
+    rows += batch.numRows;
+    task.update(chain.figures()[0]?.out ?? rows);
+  }
+  await spool.close();
+  await facts.close();
+  task.end();
+  return { rows, figures: chain.figures(), seen: facts.seen() };
+}
+
+async function finish(
+  run: Run,
+  rows: number,
+  reduction: Reduction,
+  plan: MixPlan | null,
+  teacher: Teacher | null,
+) {
+  const { config, context, folder, ledger } = run;
+  const stages: Stage[] = [deduplicate(reduction.duplicatesOf)];
+  if (plan) stages.push(mixLanguages(plan, config.seed));
+  const { concurrency, maxPixels } = config.images;
+  if (teacher && config.regions.detector === 'windows') {
+    const { windows: most, ...options } = config.regions;
+    const detector = createWindowDetector(teacher, { ...options, most });
+    stages.push(labelRegions(detector, config.regions, maxPixels));
+  }
+  if (teacher) stages.push(embedWithTeacher(teacher, { concurrency, maxPixels }));
+  stages.push(writeShards(join(folder, 'shards'), config.output, shardMetadata(config, teacher)));
+  const spool = rows > 0 ? readSpool(join(folder, 'work', 'admitted.arrows')) : noBatches();
+  const chain = chainStages({ name: 'admitted', batches: spool }, stages, context);
+  const target = plan ? Object.values(plan.languages).reduce((sum, { quota }) => sum + quota, 0) : rows;
+  const task = run.progress.start('labelling and writing', target, 'rows');
+  const kept: Record<string, number> = {};
+  const regions = { rows: 0, regions: 0 };
+  let done = 0;
+  for await (const batch of chain.batches) {
+    for (const language of column(batch, 'language')) kept[language] = (kept[language] ?? 0) + 1;
+    for (const list of batch.getChild('regions') ?? []) {
+      regions.rows += list?.length > 0 ? 1 : 0;
+      regions.regions += list?.length ?? 0;
+    }
+    await ledger.flush();
+    done += batch.numRows;
+    task.update(done);
+  }
+  task.end();
+  // The spool is no stage of the funnel: its rows are those the first pass let through.
+  return { kept, regions, figures: chain.figures().slice(1) as StageFigures[] };
+}
+
+async function* noBatches(): AsyncGenerator<never> {}
+
+/** What a reader of the shards needs to use them: written in each footer. */
+function shardMetadata(config: Config, teacher: Teacher | null): Record<string, string> {
+  const facts: Record<string, string> = { assay: version, seed: String(config.seed) };
+  if (teacher) {
+    facts.teacher = JSON.stringify({
+      dimension: teacher.dimension,
+      scale: teacher.scale,
+      bias: teacher.bias,
+    });
+  }
+  return facts;
+}
+
+function leftOut(config: Config): { stage: string; why: string }[] {
+  const out: { stage: string; why: string }[] = [];
+  if (!config.mix.enabled) out.push({ stage: 'mix-languages', why: 'mix.enabled is false' });
+  if (config.regions.detector === 'none')
+    out.push({ stage: 'label-regions', why: 'regions.detector is none' });
+  else if (!config.teacher) {
+    out.push({ stage: 'label-regions', why: 'no teacher.checkpoint for the window detector' });
+  }
+  if (!config.teacher) out.push({ stage: 'embed-with-teacher', why: 'no teacher.checkpoint' });
+  return out;
+}
+
+async function writeManifest(
+  run: Run,
+  shards: readonly string[],
+  checkpoint: string | null,
+  teacher: Teacher | null,
+  report: CurationReport,
+): Promise<void> {
+  const { folder, config } = run;
+  const facts = async (part: string) => {
+    const names = (await readdir(join(folder, part)).catch(() => [])).sort();
+    return Promise.all(names.map((name) => fileFacts(join(folder, part, name), `${part}/${name}`)));
+  };
+  await writeJson(join(folder, 'manifest.json'), {
+    kind: 'curation',
+    version,
+    config,
+    configSha256: createHash('sha256').update(JSON.stringify(config)).digest('hex'),
+    input: await Promise.all(shards.map((path) => fileFacts(path))),
+    teacher:
+      checkpoint && teacher
+        ? {
+            ...(await fileFacts(checkpoint)),
+            dimension: teacher.dimension,
+            imageSize: teacher.imageSize,
+            scale: teacher.scale,
+            bias: teacher.bias,
+          }
+        : null,
+    rows: { read: report.read, kept: report.kept, dropped: report.dropped, quarantined: report.quarantined },
+    output: [...(await facts('shards')), ...(await facts('quarantine')), ...(await facts('dropped'))],
+  });
+}

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { towersConfigSchema } from '../../models/towers.ts';
+
+/** How a pair of towers is trained: Adam, warm-up, cosine (SigLIP 2, section 3). */
+export const trainingOptionsSchema = z.strictObject({
+  steps: z.int().positive(),
+  learningRate: z.number().positive().default(1e-3),
+  warmup: z.int().min(0).default(20),
+  weightDecay: z.number().min(0).default(0),
+  clipNorm: z.number().positive().default(1),
+  beta1: z.number().min(0).lt(1).default(0.9),
+  beta2: z.number().min(0).lt(1).default(0.95),
+});
+
+/** How towers are trained, with the defaults filled in. */
+export type TrainingOptions = z.infer<typeof trainingOptionsSchema>;
+
+/** Options of distillation: the learner, the super-batches, the selection, the training. */
+export const distillOptionsSchema = z.strictObject({
+  learner: towersConfigSchema.prefault({
+    imageSize: 32,
+    patchSize: 8,
+    width: 96,
+    depth: 3,
+    heads: 3,
+    embeddingDim: 64,
+    textWidth: 96,
+    textDepth: 2,
+    textHeads: 3,
+  }),
+  /** B: candidates of a super-batch. */
+  superBatch: z.int().positive().default(512),
+  /** b: pairs selected of them; the filter ratio is 1 - b / B. */
+  batch: z.int().positive().default(128),
+  /** N: chunks in which a batch is selected (JEST, algorithm 1). */
+  chunks: z.int().positive().default(16),
+  method: z.enum(['learnability', 'hard', 'easy-reference']).default('learnability'),
+  sampling: z.enum(['gumbel', 'greedy']).default('gumbel'),
+  /** The share of English in every super-batch. */
+  english: z.number().min(0).max(1).default(0.9),
+  /** Rows held at a time to shuffle the shards' order. */
+  shuffleRows: z.int().positive().default(8192),
+  training: trainingOptionsSchema.prefault({ steps: 300 }),
+  /** Steps between evaluations of the learning curves. */
+  evaluateEvery: z.int().positive().default(50),
+});
+
+/** Options of distillation, with the defaults filled in. */
+export type DistillOptions = z.infer<typeof distillOptionsSchema>;
+
+/** Options of training a teacher on curated shards. */
+export const teachOptionsSchema = z.strictObject({
+  towers: towersConfigSchema.prefault({
+    imageSize: 32,
+    patchSize: 8,
+    width: 192,
+    depth: 4,
+    heads: 6,
+    embeddingDim: 128,
+    textWidth: 160,
+    textDepth: 3,
+    textHeads: 5,
+  }),
+  batch: z.int().positive().default(256),
+  shuffleRows: z.int().positive().default(8192),
+  training: trainingOptionsSchema.prefault({ steps: 4000 }),
+  /** Steps between checkpoints, from which a stopped run goes on. */
+  checkpointEvery: z.int().positive().default(500),
+});
+
+/** Options of training a teacher, with the defaults filled in. */
+export type TeachOptions = z.infer<typeof teachOptionsSchema>;
+
+/** What learners are evaluated on: never seen in training. */
+export const evaluationOptionsSchema = z.strictObject({
+  /** Parquet with `key`, `image`, and `names` list<struct{language, name}>. */
+  shards: z
+    .union([z.string().min(1), z.array(z.string().min(1)).nonempty()])
+    .transform((paths) => (typeof paths === 'string' ? [paths] : paths)),
+  /** Images at the most. */
+  images: z.int().positive().default(600),
+});
+
+/** What learners are evaluated on, with the defaults filled in. */
+export type EvaluationOptions = z.infer<typeof evaluationOptionsSchema>;

@@ -1,0 +1,66 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { UsageError } from './errors.ts';
+
+/** What a run's folder may hold: anything else in it isn't ours, and is never touched. */
+const ours = [
+  'shards',
+  'quarantine',
+  'dropped',
+  'checkpoints',
+  'export',
+  'work',
+  'manifest.json',
+  'report.json',
+  'report.html',
+  'selections.parquet',
+  'metrics.jsonl',
+];
+
+/**
+ * Makes a run's folder ready: an earlier run's files are cleared away. Throws a {@link UsageError} when the folder
+ * holds anything that a run doesn't make.
+ */
+export async function prepareRunFolder(folder: string): Promise<void> {
+  const facts = await stat(folder).catch(() => null);
+  if (facts !== null && !facts.isDirectory())
+    throw new UsageError(`--out: ${folder} is a file, not a folder`);
+  const names = facts === null ? [] : await readdir(folder);
+  const foreign = names.filter((name) => !ours.includes(name));
+  if (foreign.length > 0) {
+    throw new UsageError(
+      `--out: ${folder} holds ${foreign.slice(0, 3).join(', ')}, which no run made: choose an empty folder`,
+    );
+  }
+  for (const name of names) await rm(join(folder, name), { recursive: true });
+  await mkdir(join(folder, 'work'), { recursive: true });
+}
+
+/** Writes a JSON file whole or not at all. */
+export async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeText(path, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** Writes a text file whole or not at all. */
+export async function writeText(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.partial`, text);
+  await rename(`${path}.partial`, path);
+}
+
+/** One file of a manifest. */
+export interface FileFacts {
+  readonly path: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** A file's size and sha256, streamed. */
+export async function fileFacts(path: string, name: string = path): Promise<FileFacts> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  const { size } = await stat(path);
+  return { path: name, bytes: size, sha256: hash.digest('hex') };
+}

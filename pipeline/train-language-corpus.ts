@@ -1,0 +1,159 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { hashUniform } from '../schemas/random.ts';
+
+/** One text of one language, and whether it is of an emoji that training never sees. */
+export interface LabelledText {
+  readonly language: string;
+  readonly text: string;
+  readonly kind: 'name' | 'keyword';
+  readonly part: 'train' | 'calibrate' | 'measure';
+}
+
+const annotationsSchema = z.object({
+  annotations: z
+    .record(
+      z.string(),
+      z.object({ default: z.array(z.string()).optional(), tts: z.array(z.string()).optional() }),
+    )
+    .default({}),
+});
+
+const packages = [
+  { name: 'cldr-annotations-full', folder: 'annotations' },
+  { name: 'cldr-annotations-derived-full', folder: 'annotationsDerived' },
+] as const;
+
+/** Locales that write a language in letters that its pages don't use, full of another language's words. */
+const leftOut = new Set(['hi-Latn']);
+
+const require = createRequire(import.meta.url);
+
+function packageFile(name: string, ...path: string[]): string {
+  try {
+    return join(dirname(require.resolve(`${name}/package.json`)), ...path);
+  } catch {
+    throw new Error(
+      `the package ${name} is not installed: run \`npm install\` with development dependencies`,
+    );
+  }
+}
+
+/**
+ * Which part an emoji's texts belong to, by a hash of its code points without skin tone and variation selectors:
+ * 5% calibrate, 15% measure, the rest trains. Skin tones of one emoji fall together.
+ */
+export function partOf(emoji: string): LabelledText['part'] {
+  const base = emoji.replace(/[\u{1F3FB}-\u{1F3FF}\uFE0F]/gu, '');
+  const draw = hashUniform(base, 'held-out emoji');
+  if (draw >= 0.2) return 'train';
+  return draw < 0.05 ? 'calibrate' : 'measure';
+}
+
+/**
+ * The names and keywords of emoji in CLDR's annotations, each text once a language and kind. A text that also
+ * trains its language, or stands in an earlier part, is left out of the held-out parts. Sorted by locale.
+ */
+export function readCorpus(languages: readonly string[]): LabelledText[] {
+  const corpus = new Map<string, LabelledText>();
+  const texts = [...annotatedTexts(new Set(languages))];
+  for (const part of ['train', 'calibrate', 'measure'] as const) {
+    for (const labelled of texts) {
+      const id = `${labelled.language}\u0000${labelled.text.toLowerCase()}`;
+      if (labelled.part === part && !corpus.has(id)) corpus.set(id, labelled);
+    }
+  }
+  return [...corpus.values()];
+}
+
+function* annotatedTexts(languages: ReadonlySet<string>): Generator<LabelledText> {
+  for (const { name, folder } of packages) {
+    const root = packageFile(name, folder);
+    for (const locale of readdirSync(root).sort()) {
+      const language = locale.split('-')[0] ?? locale;
+      if (!languages.has(language) || leftOut.has(locale)) continue;
+      const json: unknown = JSON.parse(readFileSync(join(root, locale, 'annotations.json'), 'utf8'));
+      const { annotations } = annotationsSchema.parse((json as Record<string, unknown>)[folder]);
+      for (const [emoji, { tts = [], default: keywords = [] }] of Object.entries(annotations)) {
+        const part = partOf(emoji);
+        for (const text of tts) yield { language, text, kind: 'name', part };
+        for (const text of keywords) yield { language, text, kind: 'keyword', part };
+      }
+    }
+  }
+}
+
+/**
+ * Names of regions, languages, currencies, months and weekdays, as the JavaScript engine's CLDR has them; those
+ * that are English in another language (as untranslated ones are) are left out.
+ */
+export function readDisplayNames(languages: readonly string[]): Map<string, string[]> {
+  const english = new Set(displayNames('en'));
+  const names = new Map<string, string[]>();
+  for (const language of languages) {
+    if (Intl.DisplayNames.supportedLocalesOf([language]).length === 0) continue;
+    const own = [...displayNames(language)];
+    names.set(language, language === 'en' ? own : own.filter((name) => !english.has(name)));
+  }
+  return names;
+}
+
+const letters = Array.from({ length: 26 }, (_, i) => String.fromCharCode(97 + i));
+const pairs = letters.flatMap((first) => letters.map((second) => first + second));
+
+function* displayNames(language: string): Generator<string> {
+  const codes = {
+    region: pairs.map((pair) => pair.toUpperCase()),
+    language: pairs,
+    currency: Intl.supportedValuesOf('currency'),
+  } as const;
+  for (const type of ['region', 'language', 'currency'] as const) {
+    const names = new Intl.DisplayNames([language], { type, fallback: 'none' });
+    for (const code of codes[type]) {
+      const name = names.of(code);
+      if (name !== undefined && name !== code) yield name;
+    }
+  }
+  for (let month = 0; month < 12; month += 1) {
+    const date = new Date(Date.UTC(2024, month, month + 1));
+    for (const style of [{ month: 'long' }, { weekday: 'long' }] as const) {
+      yield new Intl.DateTimeFormat(language, { ...style, timeZone: 'UTC', calendar: 'gregory' }).format(date);
+    }
+  }
+}
+
+const territoriesSchema = z.object({
+  supplemental: z.object({
+    territoryInfo: z.record(
+      z.string(),
+      z.object({
+        _gdp: z.coerce.number(),
+        languagePopulation: z
+          .record(z.string(), z.object({ _populationPercent: z.coerce.number() }))
+          .optional(),
+      }),
+    ),
+  }),
+});
+
+/**
+ * Share of each language [languages] by the economies (GDP) of those who speak it, from CLDR's territories: what
+ * it has of the web, roughly. Sums to 1.
+ */
+export function readShares(languages: readonly string[]): number[] {
+  const path = packageFile('cldr-core', 'supplemental', 'territoryInfo.json');
+  const { supplemental } = territoriesSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  const sums = new Map<string, number>();
+  for (const { _gdp, languagePopulation = {} } of Object.values(supplemental.territoryInfo)) {
+    for (const [tag, { _populationPercent }] of Object.entries(languagePopulation)) {
+      const primary = tag.split('_')[0] ?? tag;
+      const language = !languages.includes(primary) && primary === 'nb' ? 'no' : primary;
+      sums.set(language, (sums.get(language) ?? 0) + (_gdp * _populationPercent) / 100);
+    }
+  }
+  const shares = languages.map((language) => sums.get(language) ?? 0);
+  const total = shares.reduce((a, b) => a + b, 0);
+  return shares.map((share) => Number((share / total).toFixed(6)));
+}
