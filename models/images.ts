@@ -58,11 +58,7 @@ export async function decodeRgb(
 }
 
 /** Decodes an image as {@link decodeRgb} does, its longer side at most `side` pixels, never enlarged. */
-export async function decodeRgbWithin(
-  bytes: Uint8Array,
-  side: number,
-  maxPixels: number,
-): Promise<RgbImage> {
+export async function decodeRgbWithin(bytes: Uint8Array, side: number, maxPixels: number): Promise<RgbImage> {
   const { data, info } = await sharp(bytes, { limitInputPixels: maxPixels, failOn: 'error' })
     .rotate()
     .resize(side, side, { fit: 'inside', withoutEnlargement: true })

@@ -173,7 +173,9 @@ function soundRows(
   columns.height = { type: rowTypes.height, values: kept.map((row) => numberOrNull(values.height?.[row])) };
   columns.alt_texts = {
     type: rowTypes.alt_texts,
-    values: kept.map((row) => ((values.alt_texts?.[row] ?? []) as unknown[]).filter((text) => !isMissing(text))),
+    values: kept.map((row) =>
+      ((values.alt_texts?.[row] ?? []) as unknown[]).filter((text) => !isMissing(text)),
+    ),
   };
   columns.shard = { type: provenanceTypes.shard, values: kept.map(() => shard) };
   columns.row_group = { type: provenanceTypes.row_group, values: kept.map(() => rowGroup) };
