@@ -68,12 +68,25 @@ export function readCorpus(languages: readonly string[]): LabelledText[] {
   return [...corpus.values()];
 }
 
-function* annotatedTexts(languages: ReadonlySet<string>): Generator<LabelledText> {
+/** The languages that CLDR has most emoji names in, over all their locales, sorted by code; ties go to the lower code. */
+export function mostAnnotatedLanguages(count: number): string[] {
+  const names = new Map<string, number>();
+  for (const { language, kind } of annotatedTexts(null)) {
+    if (kind === 'name') names.set(language, (names.get(language) ?? 0) + 1);
+  }
+  const ranked = [...names].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
+  return ranked
+    .slice(0, count)
+    .map(([language]) => language)
+    .sort();
+}
+
+function* annotatedTexts(languages: ReadonlySet<string> | null): Generator<LabelledText> {
   for (const { name, folder } of packages) {
     const root = packageFile(name, folder);
     for (const locale of readdirSync(root).sort()) {
       const language = locale.split('-')[0] ?? locale;
-      if (!languages.has(language) || leftOut.has(locale)) continue;
+      if (languages?.has(language) === false || leftOut.has(locale)) continue;
       const json: unknown = JSON.parse(readFileSync(join(root, locale, 'annotations.json'), 'utf8'));
       const { annotations } = annotationsSchema.parse((json as Record<string, unknown>)[folder]);
       for (const [emoji, { tts = [], default: keywords = [] }] of Object.entries(annotations)) {
@@ -119,7 +132,9 @@ function* displayNames(language: string): Generator<string> {
   for (let month = 0; month < 12; month += 1) {
     const date = new Date(Date.UTC(2024, month, month + 1));
     for (const style of [{ month: 'long' }, { weekday: 'long' }] as const) {
-      yield new Intl.DateTimeFormat(language, { ...style, timeZone: 'UTC', calendar: 'gregory' }).format(date);
+      yield new Intl.DateTimeFormat(language, { ...style, timeZone: 'UTC', calendar: 'gregory' }).format(
+        date,
+      );
     }
   }
 }
