@@ -61,7 +61,7 @@ export async function trainLearner(run: LearnerRun): Promise<LearnerReport> {
           ? await selectFor(run, step, superBatch)
           : drawUniformly(superBatch.keys.length, options.batch, run.random);
       const learningRate = rateOf(options.training, step);
-      const result = await trainer.step({ ...inputsOf(superBatch, indices, options), learningRate });
+      const result = await trainer.step({ ...inputsOf(superBatch, indices, options.learner.textTokens), learningRate });
       loss = result.loss;
       await run.onStep({ run: run.name, step, ...result, learningRate, seconds: seconds() });
       const last = step + 1 === steps;
@@ -90,7 +90,7 @@ export function rateOf(training: TrainingOptions, step: number): number {
 export function inputsOf(
   superBatch: SuperBatch,
   indices: ArrayLike<number>,
-  options: { readonly learner: { readonly textTokens: number } },
+  textTokens: number,
 ): { images: Float32Array; tokens: Int32Array } {
   const size = superBatch.pixels.length / superBatch.keys.length;
   const pixels = new Uint8Array(indices.length * size);
@@ -100,7 +100,6 @@ export function inputsOf(
     pixels.set(superBatch.pixels.subarray(at * size, (at + 1) * size), i * size);
     texts.push(superBatch.texts[at] ?? '');
   }
-  const { textTokens } = options.learner;
   const longest = texts.reduce((most, text) => Math.max(most, tokenLength(text)), 1);
   // Pads are masked, so a narrower input gives the same embedding for less work.
   const width = Math.min(textTokens, Math.ceil(longest / 16) * 16);

@@ -1,0 +1,22 @@
+import type { Command } from 'commander';
+import { loadConfig } from '../config.ts';
+import { curate } from '../curate.ts';
+import { writeCurationPage } from '../report/curation-page.ts';
+import { curationSummary } from '../report/summary.ts';
+import { printReport, runContext, type Shell } from './shell.ts';
+
+/** `assay curate`: shards in, curated shards out. */
+export function addCurate(program: Command, shell: Shell): void {
+  program
+    .command('curate')
+    .description('clean, deduplicate, mix, label and embed shards')
+    .requiredOption('--config <file>', 'the recipe (YAML)')
+    .requiredOption('--out <dir>', "the run's folder")
+    .option('--json', 'print the report as JSON')
+    .action(async (options: { config: string; out: string; json?: boolean }) => {
+      const config = await loadConfig(options.config);
+      const report = await curate(config, options.out, runContext(shell, options.config));
+      await writeCurationPage(options.out, report);
+      printReport(report, curationSummary(report, options.out), options.json);
+    });
+}

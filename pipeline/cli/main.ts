@@ -1,0 +1,55 @@
+import { Command, CommanderError } from 'commander';
+import { UsageError } from '../errors.ts';
+import { createLog } from '../log.ts';
+import { version } from '../version.ts';
+import { addCurate } from './curate.ts';
+import { addDemo } from './demo.ts';
+import { addDistill } from './distill.ts';
+import { addDoctor } from './doctor.ts';
+import { addSources } from './sources.ts';
+import { addTeach } from './teach.ts';
+
+const log = createLog();
+const stop = new AbortController();
+
+/** The first signal asks for a clean stop; the second one doesn't ask. */
+function stopOn(signal: 'SIGINT' | 'SIGTERM', code: number): void {
+  process.on(signal, () => {
+    if (stop.signal.aborted) process.exit(code);
+    process.exitCode = code;
+    log.warn(`${signal}: stopping after what is in hand; again to stop at once`);
+    stop.abort(new Error('stopped'));
+  });
+}
+stopOn('SIGINT', 130);
+stopOn('SIGTERM', 143);
+
+const program = new Command('assay')
+  .description('The acid test for image-text data: curation and ACID distillation, after SigLIP 2')
+  .version(version)
+  .exitOverride()
+  .showHelpAfterError('(assay --help lists the commands)');
+const shell = { log, signal: stop.signal };
+addDemo(program, shell);
+addSources(program, shell);
+addCurate(program, shell);
+addDistill(program, shell);
+addTeach(program, shell);
+addDoctor(program, shell);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else if (error instanceof UsageError) {
+    log.error(error.message);
+    process.exitCode = 2;
+  } else if (stop.signal.aborted) {
+    log.warn('stopped');
+    process.exitCode ||= 130;
+  } else {
+    log.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,25 @@
+import type { Logger } from 'pino';
+import type { RunContext } from '../curate.ts';
+import { createProgress } from '../progress.ts';
+
+/** What every command is handed. */
+export interface Shell {
+  readonly log: Logger;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** A run's context for a recipe. */
+export function runContext(shell: Shell, configPath: string): RunContext {
+  return { signal: shell.signal, progress: createProgress(), configPath };
+}
+
+/** Prints a report: as JSON for programs, or as lines for people. */
+export function printReport(report: object, lines: readonly string[], json: boolean | undefined): void {
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : `${lines.join('\n')}\n`);
+}
+
+/** A share as people read it. */
+export function percent(share: number, digits = 1): string {
+  return `${(share * 100).toFixed(digits)}%`;
+}

@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import { loadConfig } from '../config.ts';
+import { teach } from '../teach.ts';
+import { trainLanguageModel } from '../train-language.ts';
+import { percent, printReport, runContext, type Shell } from './shell.ts';
+
+/** `assay teach` and `assay teach-language`: the commands that make the committed models. */
+export function addTeach(program: Command, shell: Shell): void {
+  program
+    .command('teach')
+    .description('train a teacher on curated shards')
+    .requiredOption('--config <file>', 'the recipe (YAML)')
+    .requiredOption('--data <dir>', "a curation run's folder")
+    .requiredOption('--out <file>', 'the checkpoint to write (safetensors)')
+    .option('--json', 'print the report as JSON')
+    .action(async (options: { config: string; data: string; out: string; json?: boolean }) => {
+      const config = await loadConfig(options.config);
+      const report = await teach(config, options.data, options.out, runContext(shell, options.config));
+      const { evaluation } = report;
+      const lines = [
+        `${report.steps} steps on ${report.rows} rows in ${report.seconds.toFixed(0)} s, loss ${report.loss.toFixed(3)}`,
+        ...(evaluation
+          ? [
+              `held out: recall@1 ${percent(evaluation.recallAt1)} in English, ${percent(evaluation.languages?.recallAt1 ?? 0)} over ${evaluation.languages?.count} languages`,
+            ]
+          : []),
+        `teacher: ${options.out}`,
+      ];
+      printReport(report, lines, options.json);
+    });
+  program
+    .command('teach-language')
+    .description('train the language identifier from CLDR')
+    .requiredOption('--out <file>', 'the model to write')
+    .action(async (options: { out: string }) => {
+      await trainLanguageModel(options.out);
+      process.stdout.write(`language model: ${options.out}\n`);
+    });
+}

@@ -1,0 +1,70 @@
+import { createRequire } from 'node:module';
+import { availableParallelism, totalmem } from 'node:os';
+
+/** One line of what the doctor found. */
+export interface Finding {
+  readonly what: string;
+  readonly found: string;
+  readonly ok: boolean;
+  /** How to get what is missing. */
+  readonly advice?: string;
+}
+
+const require = createRequire(import.meta.url);
+
+/** Versions, compute backends, threads, and what is missing with how to get it. Never throws. */
+export async function examine(): Promise<Finding[]> {
+  return [
+    nodeVersion(),
+    { what: 'threads', found: String(availableParallelism()), ok: true },
+    { what: 'memory', found: `${(totalmem() / 2 ** 30).toFixed(1)} GiB`, ok: true },
+    await probe('onnxruntime-node', 'npm ci', async () => {
+      const { listSupportedBackends } = await import('onnxruntime-node');
+      const backends = listSupportedBackends().map(({ name }) => name);
+      return `executes on ${backends.join(', ')}`;
+    }),
+    await probe('@tensorflow/tfjs', 'npm ci', async () => {
+      const tf = await import('@tensorflow/tfjs');
+      return `autodiff and the oracle, backends ${tf.engine().backendNames().join(', ')}`;
+    }),
+    await probe('sharp', 'npm ci', async () => {
+      const { default: sharp } = await import('sharp');
+      return `libvips ${sharp.versions.vips}`;
+    }),
+    await probe('@duckdb/node-api', 'npm ci', async () => {
+      const { version } = await import('@duckdb/node-api');
+      return `DuckDB ${version()}`;
+    }),
+    await optional('@tensorflow/tfjs-node-gpu', 'npm install --no-save @tensorflow/tfjs-node-gpu --ignore-scripts=false'),
+    await optional('@tensorflow/tfjs-node', 'npm install --no-save @tensorflow/tfjs-node --ignore-scripts=false'),
+  ];
+}
+
+function nodeVersion(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const ok = major > 20 || (major === 20 && minor >= 19);
+  const finding = { what: 'node', found: process.version, ok };
+  return ok ? finding : { ...finding, advice: 'Node 20.19 or newer is needed' };
+}
+
+async function probe(name: string, advice: string, describe: () => Promise<string>): Promise<Finding> {
+  try {
+    const what = `${name} ${installedVersion(name)}`;
+    return { what, found: await describe(), ok: true };
+  } catch (error) {
+    const found = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    return { what: name, found, ok: false, advice };
+  }
+}
+
+async function optional(name: string, advice: string): Promise<Finding> {
+  try {
+    return { what: name, found: installedVersion(name), ok: true };
+  } catch {
+    return { what: name, found: 'not installed (optional: eager TensorFlow)', ok: true, advice };
+  }
+}
+
+function installedVersion(name: string): string {
+  return (require(`${name}/package.json`) as { version: string }).version;
+}

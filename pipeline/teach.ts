@@ -1,0 +1,102 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { saveTowers } from '../models/checkpoint.ts';
+import { createEmbedder } from '../models/embedder.ts';
+import { createOnnxExecutor } from '../models/onnx-executor.ts';
+import { initializeParameters } from '../models/towers.ts';
+import { createTrainer } from '../models/trainer.ts';
+import { createRandom } from '../schemas/random.ts';
+import type { EvaluationScores } from '../schemas/reports.ts';
+import { formSuperBatches } from '../stages/form-super-batches.ts';
+import type { Config } from './config.ts';
+import type { RunContext } from './curate.ts';
+import { evaluate, loadEvaluation } from './distill/evaluate.ts';
+import { prepareRows } from './distill/prepare.ts';
+import { inputsOf, rateOf } from './distill/train-learner.ts';
+import { resolveShards } from './inputs.ts';
+import { version } from './version.ts';
+
+/** What training a teacher came to. */
+export interface TeachReport {
+  readonly kind: 'teaching';
+  readonly rows: number;
+  readonly steps: number;
+  readonly seconds: number;
+  /** The mean loss over the last hundred steps. */
+  readonly loss: number;
+  readonly evaluation: EvaluationScores | null;
+}
+
+/**
+ * Trains a teacher with the sigmoid loss on the curated shards in `data`, and writes it to `out` (safetensors, half
+ * precision). A checkpoint is written every `checkpointEvery` steps.
+ */
+export async function teach(config: Config, data: string, out: string, run: RunContext): Promise<TeachReport> {
+  const started = performance.now();
+  const { teach: options } = config;
+  const { towers, training, batch } = options;
+  const shards = await resolveShards([join(data, 'shards')], '--data', data);
+  const work = join(dirname(out), 'work');
+  await mkdir(work, { recursive: true });
+  const rows = await prepareRows(shards, towers.imageSize, work, run);
+  const executor = createOnnxExecutor({ threads: config.threads });
+  const trainer = await createTrainer({
+    executor,
+    config: towers,
+    parameters: initializeParameters(towers, createRandom(`${config.seed}:teacher`)),
+    optimizer: training,
+    batch,
+    textTokens: towers.textTokens,
+  });
+  const batches = formSuperBatches(
+    rows.epoch,
+    { size: batch, english: null, shuffleRows: options.shuffleRows },
+    createRandom(`${config.seed}:teacher-batches`),
+  );
+  const save = (step: number) =>
+    saveTowers(
+      out,
+      towers,
+      trainer.parameters(),
+      { assay: version, seed: String(config.seed), step: String(step), rows: String(rows.rows) },
+      'F16',
+    );
+  const task = run.progress.start('training the teacher', training.steps, 'steps');
+  const losses: number[] = [];
+  const all = Uint32Array.from({ length: batch }, (_, i) => i);
+  for (let step = 0; step < training.steps; step += 1) {
+    run.signal.throwIfAborted();
+    const { value: pairs, done } = await batches.next();
+    if (done) throw new Error('the batches ended');
+    const inputs = inputsOf(pairs, all, towers.textTokens);
+    const { loss } = await trainer.step({ ...inputs, learningRate: rateOf(training, step) });
+    losses.push(loss);
+    if (losses.length > 100) losses.shift();
+    task.update(step + 1);
+    if ((step + 1) % options.checkpointEvery === 0) await save(step + 1);
+  }
+  task.end();
+  await batches.return(undefined);
+  await save(training.steps);
+  const report: TeachReport = {
+    kind: 'teaching',
+    rows: rows.rows,
+    steps: training.steps,
+    seconds: (performance.now() - started) / 1000,
+    loss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length,
+    evaluation: await scoreIfAsked(),
+  };
+  await trainer.dispose();
+  return report;
+
+  async function scoreIfAsked(): Promise<EvaluationScores | null> {
+    if (!config.evaluation) return null;
+    const parameters = trainer.parameters();
+    const held = await resolveShards(config.evaluation.shards, 'evaluation.shards', run.configPath);
+    const embedder = await createEmbedder({ executor, config: towers, parameters, frozen: true });
+    const set = await loadEvaluation(held, towers.imageSize, config.evaluation.images);
+    const scores = await evaluate(embedder, set, true);
+    await embedder.dispose();
+    return scores;
+  }
+}
