@@ -53,12 +53,16 @@ export function partOf(emoji: string): LabelledText['part'] {
 }
 
 /**
- * The names and keywords of emoji in CLDR's annotations, each text once a language and kind. A text that also
- * trains its language, or stands in an earlier part, is left out of the held-out parts. Sorted by locale.
+ * The names and keywords of emoji in CLDR's annotations, each text once a language: held-out texts are none
+ * that train their language too (see {@link withoutRepeats}).
  */
 export function readCorpus(languages: readonly string[]): LabelledText[] {
+  return withoutRepeats([...annotatedTexts(new Set(languages))]);
+}
+
+/** Each text of a language once, in the earliest part (train, calibrate, measure) that has it, without regard to case. */
+export function withoutRepeats(texts: readonly LabelledText[]): LabelledText[] {
   const corpus = new Map<string, LabelledText>();
-  const texts = [...annotatedTexts(new Set(languages))];
   for (const part of ['train', 'calibrate', 'measure'] as const) {
     for (const labelled of texts) {
       const id = `${labelled.language}\u0000${labelled.text.toLowerCase()}`;

@@ -60,6 +60,14 @@ describe('readFeatures', () => {
     expect(features('新しい phone 猫')).toEqual(features('新しい 猫'));
   });
 
+  it('reads the Chinese characters of a Japanese text', () => {
+    expect(features('新しい 猫')).not.toEqual(features('新しい'));
+  });
+
+  it('does not glue the selector of an emoji to the word after it', () => {
+    expect(features('❤\uFE0Fcat')).toEqual(features('cat'));
+  });
+
   it.each([[''], ['12 + 3'], ['😀😀']])('finds no script in %j', (text) => {
     expect(readFeatures(text)).toEqual({ script: -1, hashes: new Uint32Array(0) });
   });

@@ -6,6 +6,7 @@ import {
   partOf,
   readCorpus,
   readShares,
+  withoutRepeats,
 } from '../../pipeline/train-language-corpus.ts';
 
 const codes = ['de', 'en', 'uk'];
@@ -31,6 +32,14 @@ describe('the corpus', () => {
       seen.add(id);
     }
     expect(new Set(corpus.map(({ part }) => part)).size).toBe(3);
+  });
+
+  it('gives a text of several emoji to training, in whatever order they come', () => {
+    const text = { language: 'en', kind: 'keyword' } as const;
+    const train = { ...text, text: 'cat', part: 'train' } as const;
+    const measure = { ...text, text: 'Cat', part: 'measure' } as const;
+    expect(withoutRepeats([measure, train])).toEqual([train]);
+    expect(withoutRepeats([measure, { ...train, language: 'de' }])).toHaveLength(2);
   });
 
   it('knows the shares of the web, English first', () => {

@@ -102,6 +102,14 @@ describe('ngramQueries', () => {
     expect(queries.at(-1)).toBe('fox');
   });
 
+  it("does not count a text's turn for a query that another has given", () => {
+    const queries = ngramQueries(['red fox old dog', 'red fox old cat'], 'en', {
+      ...defaults,
+      maxQueries: 4,
+    });
+    expect(queries).toEqual(['red', 'red fox', 'red fox old', 'red fox old cat']);
+  });
+
   it('fills the cap from one text where the others have little', () => {
     expect(ngramQueries(['fox', words(100, 'a')], 'en', defaults)).toHaveLength(300);
   });
