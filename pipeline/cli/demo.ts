@@ -1,0 +1,31 @@
+import type { Command } from 'commander';
+import { demo } from '../demo.ts';
+import { curationSummary, distillSummary } from '../report/summary.ts';
+import { printReport, runContext, type Shell } from './shell.ts';
+import { wholeNumber } from './sources.ts';
+
+/** The recipe of the main job. */
+const recipe = new URL('../recipes/emoji-109.yaml', import.meta.url).pathname;
+
+/** `assay demo` (`npm start`): sources, curation, distillation, one report. */
+export function addDemo(program: Command, shell: Shell): void {
+  program
+    .command('demo')
+    .description('the whole story on emoji-109: build, curate, distil, report')
+    .option('--config <file>', 'the recipe (YAML)', recipe)
+    .option('--out <dir>', 'where everything goes', 'runs/demo')
+    .option('--rows <n>', 'rows of the pool', wholeNumber, 10_000)
+    .option('--steps <n>', 'training steps of each learner; the recipe says unless told', wholeNumber)
+    .option('--json', 'print the report as JSON')
+    .action(async (options: { config: string; out: string; rows: number; steps?: number; json?: boolean }) => {
+      const { config, out, rows, steps } = options;
+      const report = await demo({ config, out, rows, steps }, runContext(shell, config));
+      const lines = [
+        ...curationSummary(report.curation, report.folders.curated),
+        ...distillSummary(report.distillation, report.folders.distilled),
+        '',
+        `report: ${report.page}`,
+      ];
+      printReport(report, lines, options.json);
+    });
+}
