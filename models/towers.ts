@@ -1,0 +1,9 @@
+export { type TowersConfig, towersConfigSchema } from './towers/config.ts';
+export { embedImages } from './towers/image-tower.ts';
+export {
+  decaysWeight,
+  initializeParameters,
+  type Parameters,
+  parameterShapes,
+} from './towers/parameters.ts';
+export { embedTokens } from './towers/text-tower.ts';

@@ -1,0 +1,41 @@
+import * as tf from '@tensorflow/tfjs';
+import { patchesOf, type TowersConfig } from './config.ts';
+import { attentionPool, block, dense, layerNorm, normalizeRows, weightsFrom } from './layers.ts';
+
+/**
+ * The image tower: images [B, H, W, 3] in [-1, 1] to unit rows [B, d]. `tensors` holds the parameters by name.
+ * Throws when a parameter is missing.
+ */
+export function embedImages(
+  config: TowersConfig,
+  tensors: Readonly<Record<string, tf.Tensor>>,
+  images: tf.Tensor,
+): tf.Tensor {
+  const weights = weightsFrom(tensors);
+  const batch = images.shape[0] ?? 0;
+  const rows = { batch, length: patchesOf(config), heads: config.heads };
+  const embedded = dense(weights, 'image.patches', patchRows(config, images));
+  let x = addPositions(embedded, weights('image.positions'), rows);
+  for (let i = 0; i < config.depth; i += 1) x = block(weights, `image.blocks.${i}`, x, rows, null);
+  const pooled = attentionPool(weights, 'image.head', layerNorm(weights, 'image.norm', x), rows, null);
+  return normalizeRows(dense(weights, 'image.projection', pooled));
+}
+
+/** Adds position embeddings [length, width] to each sequence of the rows. */
+export function addPositions(
+  x: tf.Tensor,
+  positions: tf.Tensor,
+  { batch, length }: { readonly batch: number; readonly length: number },
+): tf.Tensor {
+  const width = x.shape[1] ?? 0;
+  return tf.reshape(tf.add(tf.reshape(x, [batch, length, width]), positions), [batch * length, width]);
+}
+
+/** Cuts images into rows of pixels, a row a patch, in reading order: [B * patches, patchSize^2 * 3]. */
+function patchRows(config: TowersConfig, images: tf.Tensor): tf.Tensor {
+  const { imageSize, patchSize } = config;
+  const batch = images.shape[0] ?? 0;
+  const side = imageSize / patchSize;
+  const grid = tf.reshape(images, [batch, side, patchSize, side, patchSize, 3]);
+  return tf.reshape(tf.transpose(grid, [0, 1, 3, 2, 4, 5]), [batch * side * side, patchSize * patchSize * 3]);
+}

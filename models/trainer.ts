@@ -1,0 +1,135 @@
+import type { AdamOptions } from './adam.ts';
+import type { CompiledProgram, Executor, TensorValue } from './executor.ts';
+import { flatten, lengthOf, unflatten } from './flat-parameters.ts';
+import { type Parameters, parameterShapes, type TowersConfig } from './towers.ts';
+import { trainProgram } from './train-program.ts';
+
+/** Adam's memory: what, with the parameters, continues a training run to the bit. */
+export interface Moments {
+  /** Steps taken so far. */
+  readonly step: number;
+  /** The running means of the gradients and of their squares, shaped as the parameters. */
+  readonly first: Parameters;
+  readonly second: Parameters;
+}
+
+/** What a trainer is made of. */
+export interface TrainerOptions {
+  readonly executor: Executor;
+  readonly config: TowersConfig;
+  /** The weights to start from; they are copied. */
+  readonly parameters: Parameters;
+  readonly optimizer: AdamOptions;
+  /** b, the pairs of every batch. */
+  readonly batch: number;
+  /** The widest batch of tokens; compiled at once, narrower ones when they first come. */
+  readonly textTokens: number;
+  /** Where a former trainer stopped. */
+  readonly moments?: Moments | undefined;
+}
+
+/** One batch and its learning rate. */
+export interface TrainStep {
+  /** [b, H, W, 3] in [-1, 1]. */
+  readonly images: Float32Array;
+  /** [b, T], T at most `textTokens`. */
+  readonly tokens: Int32Array;
+  readonly learningRate: number;
+}
+
+/** What a step came to. */
+export interface StepResult {
+  /** The loss before the update. */
+  readonly loss: number;
+  /** The global norm of the gradient before clipping. */
+  readonly gradientNorm: number;
+}
+
+/** A pair of towers in training. */
+export interface Trainer {
+  /** One step of Adam on the sigmoid loss. Throws on a misshapen batch, or when the loss isn't finite. */
+  step(step: TrainStep): Promise<StepResult>;
+  /** A copy of the weights as they are. */
+  parameters(): Parameters;
+  /** A copy of Adam's memory. */
+  moments(): Moments;
+  dispose(): Promise<void>;
+}
+
+/** Compiles the training step, and starts from the given weights. Throws when they don't fit the config. */
+export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
+  const { executor, config, optimizer, batch, textTokens } = options;
+  if (textTokens > config.textTokens) {
+    throw new Error(
+      `textTokens ${textTokens} is more than the ${config.textTokens} that the text tower takes`,
+    );
+  }
+  const layout = parameterShapes(config);
+  const vector = (data: Float32Array): TensorValue => ({ shape: [data.length], dtype: 'float32', data });
+  const start = options.moments;
+  let parameters = flatten(layout, options.parameters);
+  let first = start ? flatten(layout, start.first) : new Float32Array(lengthOf(layout));
+  let second = start ? flatten(layout, start.second) : new Float32Array(lengthOf(layout));
+  let taken = start?.step ?? 0;
+
+  const programs = new Map<number, Promise<CompiledProgram>>();
+  const programOf = (tokens: number) => {
+    const known = programs.get(tokens);
+    if (known !== undefined) return known;
+    const compiled = executor.compile(trainProgram({ config, batch, tokens }, optimizer));
+    programs.set(tokens, compiled);
+    return compiled;
+  };
+  await programOf(textTokens);
+
+  return {
+    async step({ images, tokens, learningRate }) {
+      const width = tokens.length / batch;
+      if (!Number.isInteger(width) || width < 1 || width > textTokens) {
+        throw new Error(`${tokens.length} tokens aren't ${batch} texts of 1 to ${textTokens}`);
+      }
+      const program = await programOf(width);
+      const { imageSize } = config;
+      const outputs = await program.run({
+        parameters: vector(parameters),
+        first: vector(first),
+        second: vector(second),
+        images: { shape: [batch, imageSize, imageSize, 3], dtype: 'float32', data: images },
+        tokens: { shape: [batch, width], dtype: 'int32', data: tokens },
+        learningRate: scalar(learningRate),
+        firstCorrection: scalar(1 / (1 - optimizer.beta1 ** (taken + 1))),
+        secondCorrection: scalar(1 / (1 - optimizer.beta2 ** (taken + 1))),
+      });
+      const loss = floats(outputs, 'loss')[0] ?? Number.NaN;
+      const gradientNorm = floats(outputs, 'gradientNorm')[0] ?? Number.NaN;
+      if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
+        throw new Error(
+          `step ${taken}: the loss is ${loss} and the gradient's norm ${gradientNorm}; the weights are as before. ` +
+            'Lower the learning rate, or look for inputs that are not finite',
+        );
+      }
+      parameters = floats(outputs, 'newParameters');
+      first = floats(outputs, 'newFirst');
+      second = floats(outputs, 'newSecond');
+      taken += 1;
+      return { loss, gradientNorm };
+    },
+    parameters: () => unflatten(layout, parameters),
+    moments: () => ({ step: taken, first: unflatten(layout, first), second: unflatten(layout, second) }),
+    async dispose() {
+      const compiled = [...programs.values()];
+      programs.clear();
+      for (const program of compiled) await (await program).dispose();
+    },
+  };
+}
+
+function scalar(value: number): TensorValue {
+  return { shape: [], dtype: 'float32', data: Float32Array.of(value) };
+}
+
+function floats(outputs: Readonly<Record<string, TensorValue>>, name: string): Float32Array {
+  const data = outputs[name]?.data;
+  if (!(data instanceof Float32Array)) throw new Error(`the executor gave no floats for '${name}'`);
+  return data;
+}
