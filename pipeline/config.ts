@@ -79,7 +79,7 @@ type Issue = z.core.$ZodIssue;
 function deepest(issues: readonly Issue[]): Issue {
   const [issue] = issues as [Issue];
   if (issue.code !== 'invalid_union') return issue;
-  const inner = issue.errors.flat().filter((candidate) => candidate.path.length > 0)[0];
+  const inner = issue.errors.flat().find((candidate) => candidate.path.length > 0);
   return inner ? { ...inner, path: [...issue.path, ...inner.path] } : issue;
 }
 

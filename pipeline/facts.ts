@@ -1,5 +1,5 @@
 import { Float64, Int64, type RecordBatch } from 'apache-arrow';
-import { column, columnData, selectColumns, withColumns } from '../schemas/batches.ts';
+import { column, selectColumns, withColumns } from '../schemas/batches.ts';
 import { openParquetWriter } from '../schemas/parquet-writer.ts';
 import { mixDraw } from '../stages/mix/plan.ts';
 
@@ -18,13 +18,15 @@ export async function openFacts(path: string, seed: number): Promise<Facts> {
   return {
     async write(batch) {
       const keys = column(batch, 'key').toArray() as unknown as string[];
-      const widths = columnData(batch, 'width').values as Int32Array;
-      const heights = columnData(batch, 'height').values as Int32Array;
+      const [widths, heights] = [column(batch, 'width'), column(batch, 'height')];
       for (const language of column(batch, 'language')) seen[language] = (seen[language] ?? 0) + 1;
       const facts = withColumns(batch, {
         pixels: {
           type: new Int64(),
-          values: Array.from(widths, (width, i) => BigInt(width) * BigInt(heights[i] ?? 0)),
+          values: Array.from(
+            { length: batch.numRows },
+            (_, i) => BigInt(widths.get(i)) * BigInt(heights.get(i)),
+          ),
         },
         draw: { type: new Float64(), values: Array.from(keys, (key) => mixDraw(key, seed)) },
       });

@@ -2,7 +2,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
-import { batchOf } from '../schemas/batches.ts';
+import { batchOf, withColumns } from '../schemas/batches.ts';
 import { openParquetWriter } from '../schemas/parquet-writer.ts';
 import { provenanceTypes, rowTypes } from '../schemas/rows.ts';
 import type { DroppedRow, QuarantinedRow, Stage, StageContext } from '../schemas/stage.ts';
@@ -72,14 +72,7 @@ export function sourceBatch(rows: readonly SourceRow[]): RecordBatch {
 /** Source rows as a stage meets them: read from row group 0 of a shard. */
 export function readBatch(rows: readonly SourceRow[], shard = 'a.parquet'): RecordBatch {
   const source = sourceBatch(rows);
-  const columns = Object.fromEntries(
-    source.schema.fields.map((field) => [
-      field.name,
-      { type: field.type, values: [...(source.getChild(field.name) ?? [])] },
-    ]),
-  );
-  return batchOf({
-    ...columns,
+  return withColumns(source, {
     shard: { type: provenanceTypes.shard, values: rows.map(() => shard) },
     row_group: { type: provenanceTypes.row_group, values: rows.map(() => 0) },
     row: { type: provenanceTypes.row, values: rows.map((_, i) => i) },
