@@ -115,14 +115,20 @@ async function admit(run: Run, shards: readonly string[]) {
   const spool = createSpool(join(folder, 'work', 'admitted.arrows'));
   const facts = await openFacts(join(folder, 'work', 'facts.parquet'), config.seed);
   let rows = 0;
-  for await (const batch of chain.batches) {
-    await spool.write(batch);
-    await facts.write(batch);
-    await ledger.flush();
-    rows += batch.numRows;
-    task.update(chain.figures()[0]?.out ?? rows);
+  try {
+    for await (const batch of chain.batches) {
+      await spool.write(batch);
+      await facts.write(batch);
+      await ledger.flush();
+      rows += batch.numRows;
+      task.update(chain.figures()[0]?.out ?? rows);
+    }
+  } catch (error) {
+    await facts.abort();
+    throw error;
+  } finally {
+    await spool.close();
   }
-  await spool.close();
   await facts.close();
   task.end();
   return { rows, figures: chain.figures(), seen: facts.seen() };

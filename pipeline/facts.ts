@@ -1,5 +1,5 @@
-import { Float64, Int64, type RecordBatch } from 'apache-arrow';
-import { column, selectColumns, withColumns } from '../schemas/batches.ts';
+import { Float64, Int32, Int64, type RecordBatch, Utf8 } from 'apache-arrow';
+import { batchOf, column, selectColumns, withColumns } from '../schemas/batches.ts';
 import { openParquetWriter } from '../schemas/parquet-writer.ts';
 import { mixDraw } from '../stages/mix/plan.ts';
 
@@ -7,13 +7,29 @@ import { mixDraw } from '../stages/mix/plan.ts';
 export interface Facts {
   write(batch: RecordBatch): Promise<void>;
   close(): Promise<void>;
+  abort(): Promise<void>;
   /** Rows by identified language. */
   seen(): Readonly<Record<string, number>>;
 }
 
+const columns = [
+  ['key', new Utf8()],
+  ['shard', new Utf8()],
+  ['row_group', new Int32()],
+  ['row', new Int32()],
+  ['sha256', new Utf8()],
+  ['language', new Utf8()],
+  ['pixels', new Int64()],
+  ['draw', new Float64()],
+] as const;
+
 /** Opens the parquet file that DuckDB reduces: key, shard, row_group, row, sha256, language, pixels, draw. */
 export async function openFacts(path: string, seed: number): Promise<Facts> {
   const writer = await openParquetWriter(path);
+  // The file has its schema also when no row is admitted.
+  await writer.write(
+    batchOf(Object.fromEntries(columns.map(([name, type]) => [name, { type, values: [] }]))),
+  );
   const seen: Record<string, number> = {};
   return {
     async write(batch) {
@@ -30,12 +46,17 @@ export async function openFacts(path: string, seed: number): Promise<Facts> {
         },
         draw: { type: new Float64(), values: Array.from(keys, (key) => mixDraw(key, seed)) },
       });
-      const names = ['key', 'shard', 'row_group', 'row', 'sha256', 'language', 'pixels', 'draw'];
-      await writer.write(selectColumns(facts, names));
+      await writer.write(
+        selectColumns(
+          facts,
+          columns.map(([name]) => name),
+        ),
+      );
     },
     async close() {
       await writer.close();
     },
+    abort: () => writer.abort(),
     seen: () => seen,
   };
 }
