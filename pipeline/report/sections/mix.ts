@@ -1,0 +1,50 @@
+import type { CurationReport } from '../../../schemas/reports.ts';
+import { shareChart } from '../charts.ts';
+import { type Html, html, type Section } from '../html.ts';
+import { count, languageName, percent, shareOf } from '../words.ts';
+
+/** The mix of languages: requested against realised, of English and the rest, and of each other language. */
+export function mixSection(report: CurationReport): Section {
+  const { requested, realised, shortfalls } = report.mix;
+  const planned = report.languages.some(({ requestedShare }) => requestedShare > 0);
+  const rest = report.kept > 0 ? 1 - realised.english : 0;
+  const english = report.languages.find(({ language }) => language === 'en')?.kept ?? 0;
+  const body = html`<div class="scroll"><table><thead><tr><th scope="col">Group</th><th scope="col" class="number">Requested</th>
+<th scope="col" class="number">Realised</th><th scope="col" class="number">Difference</th><th scope="col" class="number">Kept rows</th></tr></thead>
+<tbody>${groupRow('English', requested.english, realised.english, english)}
+${groupRow('All other languages', 1 - requested.english, rest, report.kept - english)}</tbody></table></div>
+${shortfalls.length > 0 ? html`<p>The mix could not be met in full:</p><ul class="plain">${shortfalls.map((line) => html`<li>${line}</li>`)}</ul>` : null}
+${planned ? null : html`<p class="note">No mix was planned in this run: every row was kept.</p>`}
+${languageChart(report)}`;
+  return { id: 'mix', title: 'Mix of languages', body };
+}
+
+function groupRow(name: string, requested: number, realised: number, rows: number): Html {
+  const points = (realised - requested) * 100;
+  const difference = `${points > 0.0005 ? '+' : points < -0.0005 ? '−' : ''}${Math.abs(points).toFixed(2)} points`;
+  return html`<tr><th scope="row">${name}</th><td class="number">${percent(requested, 2)}</td>
+<td class="number">${percent(realised, 2)}</td><td class="number">${difference}</td><td class="number">${count(rows)}</td></tr>`;
+}
+
+function languageChart(report: CurationReport): Html | null {
+  const pairs = report.languages
+    .filter(({ language, kept, requestedShare }) => language !== 'en' && (kept > 0 || requestedShare > 0))
+    .map(({ language, kept, requestedShare }) => ({
+      language,
+      name: languageName(language),
+      bar: shareOf(kept, report.kept),
+      mark: requestedShare,
+    }));
+  if (pairs.length === 0) return null;
+  return shareChart(
+    pairs,
+    { bar: 'realised', mark: 'requested' },
+    {
+      title: 'Languages other than English',
+      note: `Share of all kept rows, ${pairs.length} languages.`,
+      label: `Bar chart: realised and requested share of ${pairs.length} languages other than English`,
+      x: 'Language',
+      y: 'Share',
+    },
+  );
+}
