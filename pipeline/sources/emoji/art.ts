@@ -1,0 +1,91 @@
+import { readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import sharp from 'sharp';
+import { UsageError } from '../../errors.ts';
+
+/** The styles of art; OpenMoji is held out of training for evaluation. */
+export type Style = 'noto' | 'twemoji' | 'fluent' | 'openmoji';
+
+/** The styles that the shards are made of. */
+export const trainingStyles = ['noto', 'twemoji', 'fluent'] as const satisfies readonly Style[];
+
+const sources: Record<Style, { readonly name: string; readonly folder: string; readonly ending: string }> = {
+  noto: { name: 'emoji-datasource-google', folder: 'img/google/64', ending: '.png' },
+  twemoji: { name: '@twemoji/svg', folder: '.', ending: '.svg' },
+  fluent: { name: '@lobehub/fluent-emoji-3d', folder: 'assets', ending: '.webp' },
+  openmoji: { name: 'openmoji', folder: 'color/svg', ending: '.svg' },
+};
+
+const require = createRequire(import.meta.url);
+
+/** The folder of an installed package. Throws a {@link UsageError} that says how to get one that is missing. */
+export function packageFolder(name: string): string {
+  try {
+    return dirname(require.resolve(`${name}/package.json`));
+  } catch {
+    throw new UsageError(`sources: the package ${name} is not installed: run npm ci in a checkout`);
+  }
+}
+
+/** An emoji's code points as art is filed: lower-case hexadecimal, the variation selector left out. */
+export function codeOf(emoji: string): string {
+  return Array.from(emoji, (character) => (character.codePointAt(0) ?? 0).toString(16))
+    .filter((code) => code !== 'fe0f')
+    .join('-');
+}
+
+/** Each style's files by code. */
+export function listArt(): Record<Style, ReadonlyMap<string, string>> {
+  const list = (style: Style) => {
+    const { name, folder, ending } = sources[style];
+    const path = join(packageFolder(name), folder);
+    const files = readdirSync(path).filter((file) => file.endsWith(ending));
+    const codeFrom = (file: string) =>
+      file
+        .slice(0, -ending.length)
+        .toLowerCase()
+        .split('-')
+        .filter((code) => code !== 'fe0f')
+        .map((code) => code.replace(/^0+/, ''))
+        .join('-');
+    return new Map(files.map((file) => [codeFrom(file), join(path, file)]));
+  };
+  return { noto: list('noto'), twemoji: list('twemoji'), fluent: list('fluent'), openmoji: list('openmoji') };
+}
+
+/** A picture without its transparent border: RGBA. */
+export interface Picture {
+  readonly pixels: Buffer;
+  readonly width: number;
+  readonly height: number;
+}
+
+const rasterSide = 128;
+const mostHeld = 1500;
+
+/** Rasterises art once, trims it to what is visible, and holds a bounded number of pictures. */
+export function createArtist(): (path: string) => Promise<Picture> {
+  const held = new Map<string, Promise<Picture>>();
+  return (path) => {
+    const known = held.get(path);
+    if (known) return known;
+    const made = rasterize(path);
+    held.set(path, made);
+    for (const oldest of held.keys()) {
+      if (held.size <= mostHeld) break;
+      held.delete(oldest);
+    }
+    return made;
+  };
+}
+
+async function rasterize(path: string): Promise<Picture> {
+  const { data, info } = await sharp(path, { density: 144 })
+    .resize(rasterSide, rasterSide, { fit: 'inside' })
+    .ensureAlpha()
+    .trim({ background: '#00000000', threshold: 8 })
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  return { pixels: data, width: info.width, height: info.height };
+}
