@@ -15,6 +15,8 @@ export function checkParameters(layout: Layout, parameters: Parameters): void {
   for (const [name, shape] of Object.entries(layout)) {
     const value = parameters[name];
     if (value === undefined) throw new Error(`the parameter '${name}' is missing`);
+    if (value.dtype !== 'float32')
+      throw new Error(`the parameter '${name}' must be float32, not ${value.dtype}`);
     const fits = value.shape.join() === shape.join() && value.data.length === sizeOf(shape);
     if (!fits) {
       throw new Error(

@@ -29,7 +29,7 @@ export interface TracedProgram {
 export function traceProgram(program: Program, batch: number | null = null): TracedProgram {
   const graph = createGraph(batch);
   return withTracing(graph, () => {
-    const variables = Object.keys(tf.engine().registeredVariables).length;
+    const before = new Set(Object.keys(tf.engine().registeredVariables));
     const outputs: TracedOutput[] = [];
     tf.engine().startScope(program.name);
     try {
@@ -51,7 +51,9 @@ export function traceProgram(program: Program, batch: number | null = null): Tra
     } finally {
       tf.engine().endScope();
     }
-    if (Object.keys(tf.engine().registeredVariables).length !== variables) {
+    const made = Object.entries(tf.engine().registeredVariables).filter(([name]) => !before.has(name));
+    if (made.length > 0) {
+      for (const [, variable] of made) variable.dispose();
       throw new Error(`program ${program.name} made a variable: feed the value as an input`);
     }
     return { model: graph.encode(program.name), outputs };

@@ -77,6 +77,16 @@ binary('Less', node('Less'), { dtype: 'bool' });
 binary('LessEqual', node('LessOrEqual'), { dtype: 'bool' });
 binary('LogicalAnd', node('And'), { dtype: 'bool' });
 
+kernel('Step', ({ input, attributes }) => {
+  const x = input('x');
+  const { alpha = 0 } = attributes as { alpha?: number };
+  const graph = currentGraph();
+  const { name, stored } = tracedOf(x);
+  const positive = graph.node('Greater', [name, graph.scalar(0, 'float32')]);
+  const steps = graph.node('Where', [positive, graph.scalar(1, 'float32'), graph.scalar(alpha, 'float32')]);
+  return handle({ name: steps, stored }, x.shape, x.dtype);
+});
+
 // Pairwise, so that small operands stay small for as long as they can.
 kernel('AddN', ({ list }) => {
   const first = list[0];

@@ -6,8 +6,13 @@ import { kernel, numbersOf } from './register.ts';
 function reduction(name: string, op: string): void {
   kernel(name, ({ input, attributes }) => {
     const x = input('x');
-    const { axis, keepDims } = attributes as { axis?: number | number[]; keepDims?: boolean };
-    const axes = tf.util.parseAxisParam(axis ?? x.shape.map((_, i) => i), [...x.shape]);
+    // Max and Min have another name for their axes than Sum and Mean.
+    const { axis, reductionIndices, keepDims } = attributes as {
+      axis?: number | number[];
+      reductionIndices?: number | number[];
+      keepDims?: boolean;
+    };
+    const axes = tf.util.parseAxisParam(axis ?? reductionIndices ?? x.shape.map((_, i) => i), [...x.shape]);
     const shape = x.shape.map((size, i) => (axes.includes(i) ? 1 : size));
     const kept = keepDims ? shape : shape.filter((_, i) => !axes.includes(i));
     const from = wholeName(x);

@@ -1,0 +1,64 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tokenize } from '../../models/byte-tokenizer.ts';
+import { createEmbedder } from '../../models/embedder.ts';
+import { exportTowersOnnx } from '../../models/export-onnx.ts';
+import { createOnnxExecutor } from '../../models/onnx-executor.ts';
+import { initializeParameters } from '../../models/towers.ts';
+import { createRandom } from '../../schemas/random.ts';
+import { normals, toyConfig, worst } from './toy-towers.ts';
+
+const parameters = initializeParameters(toyConfig, createRandom(21));
+const size = 8 * 8 * 3;
+const images = normals(8 * size, 'images');
+const texts = ['one', 'two words', '', 'FOUR', 'five '.repeat(30), 'six', 'seven', 'acht'];
+
+describe('exported towers', () => {
+  let folder: string;
+  let ofImages: Float32Array;
+  let ofTexts: Float32Array;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'export-'));
+    await exportTowersOnnx(toyConfig, parameters, join(folder, 'made'));
+    const executor = createOnnxExecutor({ threads: 1 });
+    const embedder = await createEmbedder({ executor, config: toyConfig, parameters, frozen: true });
+    ofImages = await embedder.embedImages(images, 8);
+    ofTexts = await embedder.embedTexts(texts);
+    await embedder.dispose();
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it('are two files and no other', async () => {
+    expect(await readdir(join(folder, 'made'))).toEqual(['image.onnx', 'text.onnx']);
+  });
+
+  it.each([1, 3, 8])('take a batch of %i and agree with the embedder', async (batch) => {
+    const image = await InferenceSession.create(join(folder, 'made', 'image.onnx'));
+    const pixels = new Tensor('float32', images.slice(0, batch * size), [batch, 8, 8, 3]);
+    const { embeddings: a } = await image.run({ images: pixels });
+    expect(a?.dims).toEqual([batch, toyConfig.embeddingDim]);
+    expect(worst(a?.data as Float32Array, ofImages.subarray(0, batch * toyConfig.embeddingDim))).toBeLessThan(
+      1e-6,
+    );
+    await image.release();
+
+    const text = await InferenceSession.create(join(folder, 'made', 'text.onnx'));
+    const ids = new Tensor('int32', tokenize(texts.slice(0, batch), 64), [batch, 64]);
+    const { embeddings: b } = await text.run({ tokens: ids });
+    expect(b?.dims).toEqual([batch, toyConfig.embeddingDim]);
+    expect(worst(b?.data as Float32Array, ofTexts.subarray(0, batch * toyConfig.embeddingDim))).toBeLessThan(
+      2e-6,
+    );
+    await text.release();
+  });
+
+  it('are not written from parameters that do not fit', async () => {
+    const { logit_bias: _, ...rest } = parameters;
+    await expect(exportTowersOnnx(toyConfig, rest, join(folder, 'no'))).rejects.toThrow(
+      /'logit_bias' is missing/,
+    );
+  });
+});

@@ -1,0 +1,119 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { tokenize } from '../../models/byte-tokenizer.ts';
+import { createOnnxExecutor } from '../../models/onnx-executor.ts';
+import { createTfjsExecutor } from '../../models/tfjs-executor.ts';
+import { initializeParameters } from '../../models/towers.ts';
+import { createTrainer, type Trainer, type TrainerOptions } from '../../models/trainer.ts';
+import { createRandom } from '../../schemas/random.ts';
+import { normals, toyConfig, worst } from './toy-towers.ts';
+
+const batch = 6;
+const options: TrainerOptions = {
+  executor: createOnnxExecutor({ threads: 2 }),
+  config: toyConfig,
+  parameters: initializeParameters(toyConfig, createRandom(5)),
+  optimizer: { weightDecay: 1e-4, beta1: 0.9, beta2: 0.95, clipNorm: 1 },
+  batch,
+  textTokens: 32,
+};
+
+function stepOf(i: number, width = 16) {
+  const texts = Array.from({ length: batch }, (_, k) => `pair ${(i * 7 + k) % 11}`);
+  return { images: normals(batch * 192, `images ${i}`), tokens: tokenize(texts, width), learningRate: 3e-3 };
+}
+
+const open: Trainer[] = [];
+async function start(rest: Partial<TrainerOptions> = {}): Promise<Trainer> {
+  const trainer = await createTrainer({ ...options, ...rest });
+  open.push(trainer);
+  return trainer;
+}
+afterEach(async () => {
+  for (const trainer of open.splice(0)) await trainer.dispose();
+});
+
+describe('the trainer', () => {
+  it('learns the pairs of a batch', async () => {
+    const trainer = await start();
+    const losses: number[] = [];
+    for (let i = 0; i < 60; i += 1) losses.push((await trainer.step(stepOf(0))).loss);
+    expect(losses.at(-1)).toBeLessThan((losses[0] ?? 0) / 4);
+  });
+
+  it('continues to the bit from its parameters and moments', async () => {
+    const whole = await start();
+    for (let i = 0; i < 6; i += 1) await whole.step(stepOf(i));
+    const before = await start();
+    for (let i = 0; i < 3; i += 1) await before.step(stepOf(i));
+    const moments = before.moments();
+    expect(moments.step).toBe(3);
+    const after = await start({ parameters: before.parameters(), moments });
+    for (let i = 3; i < 6; i += 1) await after.step(stepOf(i));
+    expect(after.parameters()).toEqual(whole.parameters());
+    expect(after.moments()).toEqual(whole.moments());
+  });
+
+  it('does not continue the same without the moments', async () => {
+    const before = await start();
+    for (let i = 0; i < 3; i += 1) await before.step(stepOf(i));
+    const without = await start({ parameters: before.parameters() });
+    await before.step(stepOf(3));
+    await without.step(stepOf(3));
+    expect(without.parameters()).not.toEqual(before.parameters());
+  });
+
+  it("takes the steps that TF.js's own backend takes", async () => {
+    const [fast, slow] = [await start(), await start({ executor: createTfjsExecutor() })];
+    for (let i = 0; i < 2; i += 1) {
+      const [a, b] = [await fast.step(stepOf(i)), await slow.step(stepOf(i))];
+      expect(Math.abs(a.loss - b.loss)).toBeLessThan(1e-3);
+      expect(Math.abs(a.gradientNorm - b.gradientNorm) / b.gradientNorm).toBeLessThan(1e-3);
+    }
+    // Adam's first steps are about the learning rate long whatever the gradient, down to rounding errors of 0.
+    const moved = (name: string) =>
+      worst(fast.parameters()[name]?.data ?? [], slow.parameters()[name]?.data ?? []);
+    expect(moved('image.patches.weight')).toBeLessThan(1e-3);
+    expect(moved('logit_bias')).toBeLessThan(1e-6);
+  });
+
+  it('takes narrower texts, with the same result to rounding', async () => {
+    const [narrow, wide] = [await start(), await start()];
+    const [a, b] = [await narrow.step(stepOf(0, 16)), await wide.step(stepOf(0, 32))];
+    expect(Math.abs(a.loss - b.loss)).toBeLessThan(1e-4);
+  });
+
+  it('does not change the parameters that it was given, or gave', async () => {
+    const given = initializeParameters(toyConfig, createRandom(5));
+    const trainer = await start({ parameters: given });
+    const first = trainer.parameters();
+    await trainer.step(stepOf(0));
+    expect(given).toEqual(options.parameters);
+    expect(first).toEqual(options.parameters);
+    expect(trainer.parameters()).not.toEqual(first);
+  });
+
+  it('refuses batches of another size, and keeps its weights when a loss is not finite', async () => {
+    const trainer = await start();
+    const step = stepOf(0);
+    await expect(trainer.step({ ...step, tokens: step.tokens.subarray(1) })).rejects.toThrow(
+      /aren't 6 texts/,
+    );
+    await expect(trainer.step({ ...step, tokens: tokenize(['a'], batch * 48) })).rejects.toThrow(/1 to 32/);
+    await expect(trainer.step({ ...step, images: step.images.subarray(1) })).rejects.toThrow(
+      /'images' must be/,
+    );
+    await expect(trainer.step({ ...step, images: step.images.fill(Number.NaN) })).rejects.toThrow(
+      /the loss is NaN/,
+    );
+    expect(trainer.parameters()).toEqual(options.parameters);
+    expect(trainer.moments().step).toBe(0);
+  });
+
+  it('refuses parameters that do not fit its towers', async () => {
+    await expect(start({ config: { ...toyConfig, depth: 3 } })).rejects.toThrow(
+      /image.blocks.2.* is missing/,
+    );
+    await expect(start({ config: { ...toyConfig, depth: 1 } })).rejects.toThrow(/image.blocks.1.* isn't one/);
+    await expect(start({ textTokens: 65 })).rejects.toThrow(/more than the 64/);
+  });
+});
