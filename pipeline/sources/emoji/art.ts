@@ -61,7 +61,9 @@ export interface Picture {
   readonly height: number;
 }
 
-const rasterSide = 128;
+const rasterSide = 112;
+/** Twemoji's and OpenMoji's drawings are 36 and 72 units wide: at this density they are rasterised near the side. */
+const svgDensity = 110;
 const mostHeld = 1500;
 
 /** Rasterises art once, trims it to what is visible, and holds a bounded number of pictures. */
@@ -81,11 +83,35 @@ export function createArtist(): (path: string) => Promise<Picture> {
 }
 
 async function rasterize(path: string): Promise<Picture> {
-  const { data, info } = await sharp(path, { density: 144 })
-    .resize(rasterSide, rasterSide, { fit: 'inside' })
+  const { data, info } = await sharp(path, { density: svgDensity })
+    .resize(rasterSide, rasterSide, { fit: 'inside', kernel: 'cubic' })
     .ensureAlpha()
-    .trim({ background: '#00000000', threshold: 8 })
     .raw()
     .toBuffer({ resolveWithObject: true });
-  return { pixels: data, width: info.width, height: info.height };
+  return cropToVisible({ pixels: data, width: info.width, height: info.height });
+}
+
+/** Alpha under this is not seen. */
+const faint = 8;
+
+/** The picture without the rows and columns in which nothing is visible; a picture of nothing stays whole. */
+export function cropToVisible(picture: Picture): Picture {
+  const { pixels, width, height } = picture;
+  let [top, left, bottom, right] = [height, width, 0, 0];
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      if ((pixels[(y * width + x) * 4 + 3] ?? 0) < faint) continue;
+      top = Math.min(top, y);
+      bottom = y + 1;
+      left = Math.min(left, x);
+      right = Math.max(right, x + 1);
+    }
+  }
+  if (bottom <= top) return picture;
+  const cropped = Buffer.alloc((bottom - top) * (right - left) * 4);
+  for (let y = top; y < bottom; y += 1) {
+    const from = (y * width + left) * 4;
+    pixels.copy(cropped, (y - top) * (right - left) * 4, from, from + (right - left) * 4);
+  }
+  return { pixels: cropped, width: right - left, height: bottom - top };
 }
