@@ -52,7 +52,12 @@ export async function demo(options: DemoOptions, run: RunContext): Promise<DemoR
   const training = { ...distillOptions.training, ...(options.steps ? { steps: options.steps } : {}) };
   const config = {
     ...recipe,
-    input: { preset: 'webli' as const, batchRows: 256, ...recipe.input, shards: [join(folders.sources, 'shards')] },
+    input: {
+      preset: 'webli' as const,
+      batchRows: 256,
+      ...recipe.input,
+      shards: [join(folders.sources, 'shards')],
+    },
     distill: { ...distillOptions, training },
     ...(recipe.evaluation
       ? { evaluation: { ...recipe.evaluation, shards: [join(folders.sources, 'evaluation')] } }

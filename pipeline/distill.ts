@@ -159,7 +159,10 @@ async function trainOne(whole: Distillation, name: LearnerReport['name']): Promi
 }
 
 /** The teacher on the same held-out set: what its learner could reach. */
-async function scoreTeacher(whole: Distillation, shards: readonly string[]): Promise<EvaluationScores | null> {
+async function scoreTeacher(
+  whole: Distillation,
+  shards: readonly string[],
+): Promise<EvaluationScores | null> {
   const { config, executor, run } = whole;
   if (!config.teacher || !config.evaluation) return null;
   const path = await resolveFile(config.teacher.checkpoint, 'teacher.checkpoint', run.configPath);

@@ -35,8 +35,14 @@ export async function examine(): Promise<Finding[]> {
       const { version } = await import('@duckdb/node-api');
       return `DuckDB ${version()}`;
     }),
-    await optional('@tensorflow/tfjs-node-gpu', 'npm install --no-save @tensorflow/tfjs-node-gpu --ignore-scripts=false'),
-    await optional('@tensorflow/tfjs-node', 'npm install --no-save @tensorflow/tfjs-node --ignore-scripts=false'),
+    await optional(
+      '@tensorflow/tfjs-node-gpu',
+      'npm install --no-save @tensorflow/tfjs-node-gpu --ignore-scripts=false',
+    ),
+    await optional(
+      '@tensorflow/tfjs-node',
+      'npm install --no-save @tensorflow/tfjs-node --ignore-scripts=false',
+    ),
   ];
 }
 

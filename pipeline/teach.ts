@@ -31,7 +31,12 @@ export interface TeachReport {
  * Trains a teacher with the sigmoid loss on the curated shards in `data`, and writes it to `out` (safetensors, half
  * precision). A checkpoint is written every `checkpointEvery` steps.
  */
-export async function teach(config: Config, data: string, out: string, run: RunContext): Promise<TeachReport> {
+export async function teach(
+  config: Config,
+  data: string,
+  out: string,
+  run: RunContext,
+): Promise<TeachReport> {
   const started = performance.now();
   const { teach: options } = config;
   const { towers, training, batch } = options;

@@ -25,7 +25,10 @@ export function decodeImages(options: {
         const pixels = new Uint8Array(batch.numRows * size);
         await queue.addAll(
           Array.from({ length: batch.numRows }, (_, i) => async () => {
-            pixels.set(await decodeRgb(imageBytes(batch, i), { width: side, height: side }, maxPixels), i * size);
+            pixels.set(
+              await decodeRgb(imageBytes(batch, i), { width: side, height: side }, maxPixels),
+              i * size,
+            );
           }),
         );
         const kept = batch.schema.names.map(String).filter((name) => name !== 'image');

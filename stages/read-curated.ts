@@ -33,7 +33,8 @@ export async function curatedFacts(shards: readonly string[]): Promise<CuratedFa
     rows += shard.rowGroups.reduce((sum, group) => sum + group.rows, 0);
     teachers.add(shard.metadata.teacher ?? '');
   }
-  if (teachers.size > 1) throw new Error('the shards were embedded by different teachers: curate them together');
+  if (teachers.size > 1)
+    throw new Error('the shards were embedded by different teachers: curate them together');
   const [teacher = ''] = teachers;
   return { rows, teacher: teacher === '' ? null : (JSON.parse(teacher) as TeacherFacts) };
 }

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 
 const count = z.int().positive();
+/** Rows of vectors of 4 floats, whose sums come out the same wherever a row lies in memory. */
+const rowLength = count.max(16_384).multipleOf(4);
 
 /** The shape of a pair of towers: a vision transformer and a text transformer (SigLIP, arXiv 2303.15343). */
 export const towersConfigSchema = z
@@ -9,16 +11,16 @@ export const towersConfigSchema = z
     imageSize: count.max(4096),
     /** The side of a patch, in pixels; divides `imageSize`. */
     patchSize: count.max(4096),
-    /** The image tower's width; divisible by `heads`. */
-    width: count.max(16_384),
+    /** The image tower's width; divisible by `heads` and by 4. */
+    width: rowLength,
     depth: count.max(256),
     heads: count.max(256),
     /** The hidden width of the MLPs of both towers, over the tower's width. */
     mlpRatio: z.number().positive().max(64).default(4),
-    /** d, the length of an embedding. */
-    embeddingDim: count.max(16_384),
-    /** The text tower's width; divisible by `textHeads`. */
-    textWidth: count.max(16_384),
+    /** d, the length of an embedding; divisible by 4. */
+    embeddingDim: rowLength,
+    /** The text tower's width; divisible by `textHeads` and by 4. */
+    textWidth: rowLength,
     textDepth: count.max(256),
     textHeads: count.max(256),
     /** The most tokens of a text; shorter texts may come in narrower batches. */

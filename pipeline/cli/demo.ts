@@ -17,15 +17,17 @@ export function addDemo(program: Command, shell: Shell): void {
     .option('--rows <n>', 'rows of the pool', wholeNumber, 10_000)
     .option('--steps <n>', 'training steps of each learner; the recipe says unless told', wholeNumber)
     .option('--json', 'print the report as JSON')
-    .action(async (options: { config: string; out: string; rows: number; steps?: number; json?: boolean }) => {
-      const { config, out, rows, steps } = options;
-      const report = await demo({ config, out, rows, steps }, runContext(shell, config));
-      const lines = [
-        ...curationSummary(report.curation, report.folders.curated),
-        ...distillSummary(report.distillation, report.folders.distilled),
-        '',
-        `report: ${report.page}`,
-      ];
-      printReport(report, lines, options.json);
-    });
+    .action(
+      async (options: { config: string; out: string; rows: number; steps?: number; json?: boolean }) => {
+        const { config, out, rows, steps } = options;
+        const report = await demo({ config, out, rows, steps }, runContext(shell, config));
+        const lines = [
+          ...curationSummary(report.curation, report.folders.curated),
+          ...distillSummary(report.distillation, report.folders.distilled),
+          '',
+          `report: ${report.page}`,
+        ];
+        printReport(report, lines, options.json);
+      },
+    );
 }

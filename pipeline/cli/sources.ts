@@ -46,5 +46,7 @@ export function wholeNumber(text: string): number {
 }
 
 function noDefects(): Record<string, number> {
-  return Object.fromEntries(Object.keys(emojiSourceOptionsSchema.parse({ out: '.' }).defects).map((name) => [name, 0]));
+  return Object.fromEntries(
+    Object.keys(emojiSourceOptionsSchema.parse({ out: '.' }).defects).map((name) => [name, 0]),
+  );
 }

@@ -35,13 +35,16 @@ export async function loadEvaluation(
     const shard = await openShard(path);
     for (const { index } of shard.rowGroups) {
       const columns = await shard.readRowGroup(index, ['image', 'names']);
-      for (let row = 0; row < (columns.image?.length ?? 0) && encoded.length < most; row += 1) {
-        const at = encoded.push((columns.image?.[row] as { bytes: Uint8Array }).bytes) - 1;
-        for (const { language, name } of columns.names?.[row] as { language: string; name: string }[]) {
-          if (!names.has(language)) names.set(language, new Array(most).fill(null));
-          (names.get(language) as (string | null)[])[at] = name;
+      const shown = Array.from(columns.image ?? []) as { bytes: Uint8Array }[];
+      const named = Array.from(columns.names ?? []) as { language: string; name: string }[][];
+      shown.slice(0, most - encoded.length).forEach(({ bytes }, row) => {
+        const at = encoded.push(bytes) - 1;
+        for (const { language, name } of named[row] ?? []) {
+          const list = names.get(language) ?? new Array<string | null>(most).fill(null);
+          list[at] = name;
+          names.set(language, list);
         }
-      }
+      });
     }
   }
   const images = new Float32Array(encoded.length * side * side * 3);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
-import { curatedFacts, readCurated, type TeacherFacts } from '../../stages/read-curated.ts';
 import { decodeImages } from '../../stages/decode-images.ts';
+import { curatedFacts, readCurated, type TeacherFacts } from '../../stages/read-curated.ts';
 import type { Progress } from '../progress.ts';
 import { createSpool, readSpool } from '../spool.ts';
 

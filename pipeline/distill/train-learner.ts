@@ -1,8 +1,8 @@
+import { learningRateAt } from '../../models/adam.ts';
 import { tokenize, tokenLength } from '../../models/byte-tokenizer.ts';
 import type { Embedder } from '../../models/embedder.ts';
 import { normalizePixels } from '../../models/pixels.ts';
-import { selectBatch, type Selection } from '../../models/selection/select-batch.ts';
-import { learningRateAt } from '../../models/adam.ts';
+import { type Selection, selectBatch } from '../../models/selection/select-batch.ts';
 import type { Trainer } from '../../models/trainer.ts';
 import type { Random } from '../../schemas/random.ts';
 import type { EvaluationScores, LearnerReport } from '../../schemas/reports.ts';
@@ -61,7 +61,10 @@ export async function trainLearner(run: LearnerRun): Promise<LearnerReport> {
           ? await selectFor(run, step, superBatch)
           : drawUniformly(superBatch.keys.length, options.batch, run.random);
       const learningRate = rateOf(options.training, step);
-      const result = await trainer.step({ ...inputsOf(superBatch, indices, options.learner.textTokens), learningRate });
+      const result = await trainer.step({
+        ...inputsOf(superBatch, indices, options.learner.textTokens),
+        learningRate,
+      });
       loss = result.loss;
       await run.onStep({ run: run.name, step, ...result, learningRate, seconds: seconds() });
       const last = step + 1 === steps;

@@ -120,7 +120,8 @@ function shortfallsOf(english: number, others: number, total: number, options: Q
   const shortfalls: string[] = [];
   const share = `${(options.english * 100).toFixed(1)}%`;
   if (english === 0 && options.english > 0) shortfalls.push(`no English row for a mix of ${share} English`);
-  if (others === 0 && options.english < 1) shortfalls.push(`no non-English row for a mix of ${share} English`);
+  if (others === 0 && options.english < 1)
+    shortfalls.push(`no non-English row for a mix of ${share} English`);
   if (options.rows !== undefined && total < options.rows) {
     const short = english / options.english < others / (1 - options.english) ? 'English' : 'non-English';
     shortfalls.push(`${options.rows} rows were asked for, and ${short} rows allow ${total}`);

@@ -112,7 +112,7 @@ describe('the text tower', () => {
       await compiled.dispose();
     }
     for (const row of rows.slice(1)) expect(worst(row, rows[0] ?? [])).toBeLessThan(2e-6);
-    const [first, second] = [rows[0]?.subarray(0, 6) ?? [], rows[0]?.subarray(6) ?? []];
+    const [first, second] = [rows[0]?.subarray(0, 4) ?? [], rows[0]?.subarray(4) ?? []];
     expect(worst(first, second)).toBeGreaterThan(1e-2);
   });
 });
@@ -154,6 +154,9 @@ describe('the config', () => {
     ['heads', { heads: 5 }],
     ['textHeads', { textHeads: 3 }],
     ['depth', { depth: 0 }],
+    ['width', { width: 6 }],
+    ['embeddingDim', { embeddingDim: 6 }],
+    ['textWidth', { textWidth: 6 }],
   ])('names a wrong %s', (key, wrong) => {
     const result = towersConfigSchema.safeParse({ ...toyConfig, ...wrong });
     expect(result.error?.issues[0]?.path).toEqual([key]);

@@ -10,7 +10,7 @@ export const toyConfig: TowersConfig = towersConfigSchema.parse({
   depth: 2,
   heads: 3,
   mlpRatio: 2,
-  embeddingDim: 6,
+  embeddingDim: 4,
   textWidth: 8,
   textDepth: 1,
   textHeads: 2,
