@@ -53,6 +53,17 @@ describe('the trainer', () => {
     expect(after.moments()).toEqual(whole.moments());
   });
 
+  it('moves weights by the learning rate in its first step, as corrected moments do', async () => {
+    const trainer = await start({ optimizer: { ...options.optimizer, weightDecay: 0 } });
+    await trainer.step(stepOf(0));
+    for (const name of ['logit_bias', 'logit_scale_log']) {
+      const [before = 0, after = 0] = [options.parameters, trainer.parameters()].map(
+        (all) => all[name]?.data[0],
+      );
+      expect(Math.abs(after - before)).toBeCloseTo(3e-3, 5);
+    }
+  });
+
   it('does not continue the same without the moments', async () => {
     const before = await start();
     for (let i = 0; i < 3; i += 1) await before.step(stepOf(i));
