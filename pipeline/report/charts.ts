@@ -25,6 +25,8 @@ export interface ChartOptions {
 
 /** Lines over the same axes, drawn as inline SVG: one path a line, a dot a point. */
 export function lineChart(lines: readonly Line[], options: ChartOptions): Html {
+  const values = lines.flatMap(({ points }) => points.map(({ y }) => y));
+  const digits = Math.max(0, ...values) < 0.05 ? 1 : 0;
   const dots = lines.every((line) => line.points.length <= 40);
   const svg = draw(options, {
     width: 420,
@@ -39,7 +41,7 @@ export function lineChart(lines: readonly Line[], options: ChartOptions): Html {
       ticks: 5,
       grid: true,
       zero: options.share === true,
-      ...(options.share ? { tickFormat: (value: number) => percent(value, 0) } : {}),
+      ...(options.share ? { tickFormat: (value: number) => percent(value, digits) } : {}),
     },
     marks: lines.flatMap((line) => [
       Plot.line(line.points, {
@@ -47,7 +49,7 @@ export function lineChart(lines: readonly Line[], options: ChartOptions): Html {
         y: 'y',
         stroke: line.colour,
         strokeWidth: 2.2,
-        ariaLabel: `${line.name}: ${options.y}`,
+        ariaLabel: () => `${line.name}: ${options.y}`,
         ...(line.dashed ? { strokeDasharray: '6 4' } : {}),
       }),
       ...(dots ? [Plot.dot(line.points, { x: 'x', y: 'y', r: 2.6, fill: line.colour })] : []),
@@ -104,7 +106,7 @@ export function shareChart(
         x: 'language',
         y: 'bar',
         fill: 'var(--bar)',
-        ariaLabel: names.bar,
+        ariaLabel: (pair: SharePair) => `${pair.name}: ${names.bar}`,
         title: (pair: SharePair) => {
           const mark = names.mark === null ? '' : `, ${names.mark} ${percent(pair.mark, 2)}`;
           return `${pair.name}: ${names.bar} ${percent(pair.bar, 2)}${mark}`;
@@ -118,7 +120,7 @@ export function shareChart(
               y: 'mark',
               stroke: 'var(--first)',
               strokeWidth: 2,
-              ariaLabel: names.mark,
+              ariaLabel: (pair: SharePair) => `${pair.name}: ${names.mark}`,
             }),
           ]),
     ],
@@ -140,7 +142,7 @@ function keysOf(lines: readonly Line[]): Html {
 }
 
 function figure(options: ChartOptions, svg: Html, keys: Html | null, className: string): Html {
-  return html`<figure class="${className}"><figcaption><b>${options.title}</b>${options.note} ${keys}</figcaption>${svg}</figure>`;
+  return html`<figure class="${className}"><figcaption><b>${options.title}</b>${options.note} <span class="keys">${keys}</span></figcaption>${svg}</figure>`;
 }
 
 function draw(options: ChartOptions, plot: Plot.PlotOptions): Html {

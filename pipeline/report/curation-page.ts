@@ -5,7 +5,7 @@ import { type CurationExamples, curationExamples } from './examples.ts';
 import { type PageHead, page, type Section } from './html.ts';
 import { keptSection, leftSection } from './sections/examples.ts';
 import { funnelSection } from './sections/funnel.ts';
-import { curationFiles, curationQueries, inspectSection } from './sections/inspect.ts';
+import { curationFiles, inspectSection } from './sections/inspect.ts';
 import { languagesSection } from './sections/languages.ts';
 import { leftOutSection } from './sections/left-out.ts';
 import { mixSection } from './sections/mix.ts';
@@ -19,7 +19,7 @@ export async function writeCurationPage(folder: string, report: CurationReport):
     funnelSection(report),
     ...curationSections(report, examples),
     leftOutSection(report.leftOut),
-    inspectSection([curationFiles(folder)], curationQueries),
+    inspectSection([curationFiles(folder)]),
   ];
   await writeText(join(folder, 'report.html'), page(curationHead(report), sections));
 }

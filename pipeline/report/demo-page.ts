@@ -6,13 +6,7 @@ import { distillSections } from './distill-page.ts';
 import { curationExamples } from './examples.ts';
 import { page, type Section } from './html.ts';
 import { funnelSection } from './sections/funnel.ts';
-import {
-  curationFiles,
-  curationQueries,
-  distillFiles,
-  distillQueries,
-  inspectSection,
-} from './sections/inspect.ts';
+import { curationFiles, distillFiles, inspectSection } from './sections/inspect.ts';
 import { leftOutSection } from './sections/left-out.ts';
 import { truthSection } from './sections/truth.ts';
 import { selectionFacts } from './selection-facts.ts';
@@ -44,10 +38,7 @@ export async function writeDemoPage(path: string, parts: DemoParts): Promise<voi
     ...distillSections(distill, facts),
     leftOutSection([...curation.leftOut, ...distill.leftOut]),
     ...about,
-    inspectSection(
-      [curationFiles(parts.curationFolder), distillFiles(parts.distillFolder)],
-      [...curationQueries, ...distillQueries],
-    ),
+    inspectSection([curationFiles(parts.curationFolder), distillFiles(parts.distillFolder)]),
   ];
   await writeText(path, page(demoHead(curation, distill), sections));
 }

@@ -3,7 +3,7 @@ import type { DistillReport } from '../../schemas/reports.ts';
 import { writeText } from '../run-folder.ts';
 import { comparisonSentence } from './compare.ts';
 import { page, type Section } from './html.ts';
-import { distillFiles, distillQueries, inspectSection } from './sections/inspect.ts';
+import { distillFiles, inspectSection } from './sections/inspect.ts';
 import { learningSection } from './sections/learning.ts';
 import { leftOutSection } from './sections/left-out.ts';
 import { selectionSection } from './sections/selection.ts';
@@ -30,7 +30,7 @@ export async function writeDistillPage(folder: string, report: DistillReport): P
   const sections = [
     ...distillSections(report, await selectionFacts(folder)),
     leftOutSection(report.leftOut),
-    inspectSection([distillFiles(folder)], distillQueries),
+    inspectSection([distillFiles(folder)]),
   ];
   await writeText(join(folder, 'report.html'), page(head, sections));
 }

@@ -58,7 +58,7 @@ export interface CurationExamples {
 
 /** Longer sides of pictures, in pixels: small ones, and those that boxes are drawn over. */
 const sides = { small: 128, boxes: 256 };
-const counts = { english: 4, others: 12, perReason: 4, regions: 12 };
+const counts = { english: 4, others: 14, perReason: 4, regions: 12 };
 
 /**
  * Picks examples from a run's folder: the same ones each time, by a hash of their keys. Pictures of rows that
@@ -110,13 +110,14 @@ async function regionExamples(query: Query, shards: readonly string[]): Promise<
   if (!columns.some((row) => row.name === 'regions')) return [];
   const picked = await query(
     `SELECT key FROM read_parquet($shards) WHERE len(regions) > 0
-     ORDER BY len(regions) DESC, md5(key) LIMIT $most`,
+     ORDER BY len(list_distinct([region.text FOR region IN regions])) DESC, len(regions) DESC, md5(key) LIMIT $most`,
     { shards, most: counts.regions },
   );
   const keys = picked.map((row) => textOf(row, 'key'));
   const rows = await query(
     `SELECT key, language, language_score, text, alt_texts, image.bytes AS bytes, regions
-     FROM read_parquet($shards) WHERE list_contains($keys, key) ORDER BY len(regions) DESC, md5(key)`,
+     FROM read_parquet($shards) WHERE list_contains($keys, key)
+     ORDER BY list_position($keys, key)`,
     { shards, keys },
   );
   return Promise.all(

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { decodeRgbWithin, sniffFormat } from '../../models/images.ts';
+import { decodeRgbWithin, readHeader, sniffFormat } from '../../models/images.ts';
 import { type Html, html } from './html.ts';
 
 /** A picture decoded and encoded anew, so that nothing of the source's bytes is passed on; or why there is none. */
@@ -16,6 +16,8 @@ export async function pictureOf(bytes: unknown, side: number): Promise<Picture> 
   if (bytes.length === 0) return { missing: 'no bytes' };
   if (sniffFormat(bytes) === null) return { missing: 'unknown format' };
   try {
+    const header = await readHeader(bytes);
+    if (header.width * header.height > mostPixels) return { missing: 'too large to show' };
     const { pixels, width, height } = await decodeRgbWithin(bytes, side, mostPixels);
     const encoded = await sharp(pixels, { raw: { width, height, channels: 3 } })
       .jpeg({ quality: 82, chromaSubsampling: '4:4:4' })

@@ -8,7 +8,7 @@ const reasons: Readonly<Record<string, string>> = {
   'undecodable-image': 'the image is truncated or corrupt',
   'pixel-limit': 'more pixels than are decoded',
   'too-small': 'the shorter side is too short',
-  aspect: 'too long for its width',
+  aspect: 'too long and narrow',
   'no-alt-text': 'no alt-text is worth keeping',
   'exact-duplicate': 'the same bytes as a kept row',
   'near-duplicate': 'nearly the same picture as a kept row',

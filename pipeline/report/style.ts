@@ -30,6 +30,7 @@ pre{overflow-x:auto;padding:.7rem .9rem;margin:.4rem 0 1rem;background:var(--car
 .scroll{overflow-x:auto;margin:.5rem 0 1rem}
 .tall{max-height:32rem;overflow:auto;border:1px solid var(--line);border-radius:6px;background:var(--card)}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.93rem;min-width:100%}
+table.narrow{min-width:min(100%,34rem)}
 th,td{padding:.36rem .8rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 tbody tr:last-child>*{border-bottom:0}
 thead th{font-size:.82rem;font-weight:600;color:var(--soft);vertical-align:bottom}
@@ -49,12 +50,14 @@ tbody th{font-weight:500}
 .reasons li{border:0;padding:.05rem 0;display:flex;gap:.7rem}
 .reasons .number{min-width:4rem;color:var(--ink)}
 figure{margin:0}
-.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:1.5rem 1.75rem;margin:1rem 0}
+.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,20rem),1fr));gap:1.5rem 1.75rem;margin:1rem 0}
+.charts .chart{display:flex;flex-direction:column;justify-content:space-between}
 .chart{overflow-x:auto}
 .chart svg{display:block;width:100%;height:auto;overflow:visible}
 .chart.wide svg{min-width:58rem}
 .chart figcaption{margin-bottom:.5rem}
 .chart figcaption b{display:block;color:var(--ink);font-size:.98rem;font-weight:600}
+.keys{display:flex;flex-wrap:wrap;margin-top:.15rem}
 .key{display:inline-flex;align-items:center;gap:.4em;margin-right:1.1em;white-space:nowrap}
 .key i{display:inline-block;width:1.5em;border-top:3px solid}
 .key i.dashed{border-top-style:dashed}

@@ -6,7 +6,7 @@ import { count, languageName, percent } from '../words.ts';
 export function languagesSection(report: CurationReport): Section {
   const kept = report.languages.filter((row) => row.kept > 0 && row.language !== 'und').length;
   const body = html`<p>${count(report.languagesSeen)} languages were seen and ${count(kept)} are among the kept rows.
-"Available" are the rows that the mix could take: duplicates aside.</p>
+“Available” are the rows that the mix could take: duplicates aside.</p>
 <div class="scroll tall" tabindex="0" role="region" aria-label="Table of languages"><table><thead><tr><th scope="col">Language</th><th scope="col">Code</th>
 <th scope="col" class="number">Seen</th><th scope="col" class="number">Available</th><th scope="col" class="number">Kept</th>
 <th scope="col" class="number">Share of kept</th><th scope="col" class="number">Requested</th></tr></thead>

@@ -1,19 +1,41 @@
 import { html, type Section } from '../html.ts';
-import { count } from '../words.ts';
+import { count, percent } from '../words.ts';
 
-/** What the source planted, by kind, and what the demo has to say of itself. */
+const known: Readonly<Record<string, { readonly words: string; readonly share: boolean }>> = {
+  kept: { words: 'kept rows that the truth knows', share: false },
+  truncatedKept: { words: 'truncated images kept', share: false },
+  canvasesKept: { words: 'canvases of several pictures kept', share: false },
+  canvasesWithRegions: { words: 'of these, with regions', share: false },
+  trueEnglishShare: { words: 'kept rows that are English in truth', share: true },
+  languageRight: { words: 'kept rows whose language was identified right', share: true },
+  mismatchedKept: { words: 'rows with another picture’s alt-text kept', share: false },
+};
+
+/** What the source's own record of planted defects says of the kept rows, and what there is to say of the data. */
 export function truthSection(
   truth: Readonly<Record<string, number>> | null,
   notes: readonly string[],
 ): Section {
-  const planted = Object.entries(truth ?? {}).toSorted(([, a], [, b]) => b - a);
   const body = html`${notes.map((note) => html`<p>${note}</p>`)}
 ${
-  planted.length > 0
-    ? html`<p>What the source planted, by its own record, which the pipeline never reads:</p>
-<div class="scroll"><table><thead><tr><th scope="col">Planted</th><th scope="col" class="number">Rows</th></tr></thead>
-<tbody>${planted.map(([name, rows]) => html`<tr><th scope="row">${name.replaceAll(/[-_]/g, ' ')}</th><td class="number">${count(rows)}</td></tr>`)}</tbody></table></div>`
+  truth
+    ? html`<p>The source keeps a record of what it planted, which no stage reads. Held against the kept rows it says:</p>
+<div class="scroll"><table class="narrow"><tbody>${Object.entries(truth).map(
+        ([name, value]) =>
+          html`<tr><th scope="row">${wordsOf(name)}</th><td class="number">${figureOf(name, value)}</td></tr>`,
+      )}</tbody></table></div>`
     : null
 }`;
-  return { id: 'data', title: 'About the data', body };
+  return { id: 'truth', title: 'Against the planted truth', body };
+}
+
+/** A figure's name in words: `tinyKept` becomes `tiny kept`. */
+function wordsOf(name: string): string {
+  const spaced = name.replaceAll(/[-_]/g, ' ').replaceAll(/(\p{Ll})(\p{Lu})/gu, '$1 $2');
+  return (Object.hasOwn(known, name) ? known[name]?.words : undefined) ?? spaced.toLowerCase();
+}
+
+function figureOf(name: string, value: number): string {
+  const share = Object.hasOwn(known, name) ? known[name]?.share : !Number.isInteger(value);
+  return share ? percent(value, 2) : count(value);
 }
