@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { saveTowers } from '../models/checkpoint.ts';
 import { createEmbedder } from '../models/embedder.ts';
@@ -41,8 +41,8 @@ export async function teach(
   const { teach: options } = config;
   const { towers, training, batch } = options;
   const shards = await resolveShards([join(data, 'shards')], '--data', data);
-  const work = join(dirname(out), 'work');
-  await mkdir(work, { recursive: true });
+  await mkdir(dirname(out), { recursive: true });
+  const work = await mkdtemp(join(dirname(out), '.teach-'));
   const rows = await prepareRows(shards, towers.imageSize, work, run);
   const executor = createOnnxExecutor({ threads: config.threads });
   const trainer = await createTrainer({
@@ -92,6 +92,7 @@ export async function teach(
     evaluation: await scoreIfAsked(),
   };
   await trainer.dispose();
+  await rm(work, { recursive: true });
   return report;
 
   async function scoreIfAsked(): Promise<EvaluationScores | null> {

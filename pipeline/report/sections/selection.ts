@@ -24,11 +24,15 @@ selected most often, ${counted(facts.most, 'time')}.</p>
 }
 
 function scoreChart({ bins, medians }: SelectionFacts): Html {
+  const scores = [...new Set(bins.map(({ score }) => score))].toSorted((a, b) => a - b);
+  const shareIn = (third: number, score: number) =>
+    bins.find((bin) => bin.third === third && bin.score === score)?.share ?? 0;
   const lines: Line[] = thirds
     .map((look, third) => ({
       ...look,
-      name: `${look.name}${medians[third] === undefined ? '' : ` (median ${medians[third].toFixed(2)})`}`,
-      points: bins.filter((bin) => bin.third === third).map(({ score, share }) => ({ x: score, y: share })),
+      name: `${look.name}${medians[third] === undefined ? '' : ` (median ${medians[third].toFixed(2).replace('-', '−')})`}`,
+      points:
+        medians[third] === undefined ? [] : scores.map((score) => ({ x: score, y: shareIn(third, score) })),
     }))
     .filter(({ points }) => points.length > 0);
   return lineChart(lines, {
