@@ -1,42 +1,53 @@
 import * as tf from '@tensorflow/tfjs';
-import { type CompiledProgram, checkInputs, type Executor, type TensorValue } from './executor.ts';
+import { checkInputs, type Executor, type Program, type TensorValue } from './executor.ts';
 
 /** Runs programs eagerly on TF.js's plain JavaScript backend: slow, and the oracle of the tests. */
 export function createTfjsExecutor(): Executor {
+  // Keeps TF.js from advertising its native package on standard error.
+  tf.enableProdMode();
   return {
     name: 'tfjs-cpu',
-    async compile(program): Promise<CompiledProgram> {
+    async compile(program) {
       return {
         async run(inputs) {
           checkInputs(program, inputs);
-          await tf.setBackend('cpu');
-          tf.engine().startScope(program.name);
+          const previous = tf.engine().backendName;
+          // Not awaited (this backend starts at once), so that no other run or trace comes between.
+          void tf.setBackend('cpu');
           try {
-            const tensors: Record<string, tf.Tensor> = {};
-            for (const [name, { shape, dtype }] of Object.entries(program.inputs)) {
-              tensors[name] = tf.tensor((inputs[name] as TensorValue).data, [...shape], dtype);
-            }
-            for (const [name, { shape, dtype, data }] of Object.entries(program.constants ?? {})) {
-              tensors[name] = tf.tensor(data, [...shape], dtype);
-            }
-            const outputs = Object.entries(program.build(tensors)).map(
-              ([name, tensor]) =>
-                [
-                  name,
-                  {
-                    shape: tensor.shape,
-                    dtype: tensor.dtype as TensorValue['dtype'],
-                    data: tensor.dataSync().slice() as Float32Array | Int32Array,
-                  },
-                ] as const,
-            );
-            return Object.fromEntries(outputs);
+            return evaluate(program, { ...program.constants, ...inputs });
           } finally {
-            tf.engine().endScope();
+            if (previous) void tf.setBackend(previous);
           }
         },
         async dispose() {},
       };
     },
   };
+}
+
+function evaluate(
+  program: Program,
+  inputs: Readonly<Record<string, TensorValue>>,
+): Record<string, TensorValue> {
+  tf.engine().startScope(program.name);
+  try {
+    const tensors: Record<string, tf.Tensor> = {};
+    for (const [name, { data, shape, dtype }] of Object.entries(inputs)) {
+      // A copy: the backend keeps the array that it is given, and results may share it.
+      tensors[name] = tf.tensor(data.slice(), [...shape], dtype);
+    }
+    const values: Record<string, TensorValue> = {};
+    for (const [name, tensor] of Object.entries(program.build(tensors))) {
+      const data = tensor.dataSync();
+      const shape = [...tensor.shape];
+      values[name] =
+        tensor.dtype === 'int32'
+          ? { shape, dtype: 'int32', data: Int32Array.from(data) }
+          : { shape, dtype: 'float32', data: Float32Array.from(data) };
+    }
+    return values;
+  } finally {
+    tf.engine().endScope();
+  }
 }
