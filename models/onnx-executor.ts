@@ -25,8 +25,7 @@ export function createOnnxExecutor(options: OnnxExecutorOptions = {}): Executor 
         executionMode: 'sequential',
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
-        // Moments of weights that are seldom trained decay to subnormal numbers, which are slow.
-        extra: { session: { set_denormal_as_zero: '1' } },
+        // Never set_denormal_as_zero: it would change the arithmetic of this thread's JavaScript as well.
       });
       return {
         async run(inputs) {
