@@ -18,7 +18,7 @@ export function percent(share: number, digits = 1): string {
 
 /** Seconds as people say them: `4.2 s`, `3 min 5 s`, `2 h 1 min`. */
 export function duration(seconds: number): string {
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
@@ -50,5 +50,7 @@ export function balanceLine(rows: {
   const left = read - kept - dropped - quarantined;
   const sign = left === 0 ? '=' : '≠';
   const line = `${count(read)} read ${sign} ${count(kept)} kept + ${count(dropped)} dropped + ${count(quarantined)} quarantined`;
-  return left === 0 ? line : `${line} (${count(Math.abs(left))} rows ${left > 0 ? 'missing' : 'too many'})`;
+  return left === 0
+    ? line
+    : `${line} (${counted(Math.abs(left), 'row')} ${left > 0 ? 'missing' : 'too many'})`;
 }
