@@ -104,19 +104,22 @@ function placeOne(side: number, random: Random): Square {
   return { top: random.integer(slack + 1), left: random.integer(slack + 1), side: size };
 }
 
-/** Squares that don't overlap: drawn where there is room, smaller each time that none is found. */
+/** Squares that don't overlap, drawn one after the other; where one finds no room, all are drawn again, smaller. */
 export function placeMany(count: number, side: number, random: Random): Square[] {
-  const squares: Square[] = [];
-  let largest = count <= 3 ? 0.5 : 0.38;
-  for (let tries = 0; squares.length < count && tries < 2000; tries += 1) {
-    if (tries % 60 === 59) largest = Math.max(0.2, largest * 0.92);
-    const size = Math.round(side * (0.2 + (largest - 0.2) * random.uniform()));
-    const slack = side - size;
-    const square = { top: random.integer(slack + 1), left: random.integer(slack + 1), side: size };
-    if (squares.every((other) => apart(square, other))) squares.push(square);
+  for (let largest = count <= 3 ? 0.5 : 0.38; ; largest = Math.max(smallest, largest * 0.95)) {
+    const squares: Square[] = [];
+    for (let tries = 0; squares.length < count && tries < 60; tries += 1) {
+      const size = Math.round(side * (smallest + (largest - smallest) * random.uniform()));
+      const slack = side - size;
+      const square = { top: random.integer(slack + 1), left: random.integer(slack + 1), side: size };
+      if (squares.every((other) => apart(square, other))) squares.push(square);
+    }
+    if (squares.length === count) return squares;
   }
-  return squares;
 }
+
+/** The side of the smallest picture of a canvas, as a fraction of the canvas's. */
+const smallest = 0.2;
 
 function apart(a: Square, b: Square): boolean {
   const gap = 2;
