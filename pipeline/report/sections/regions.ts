@@ -17,8 +17,8 @@ export function regionsSection(examples: readonly RegionExample[], report: Curat
   const body =
     examples.length === 0
       ? html`${told}<p class="note">No picture with regions to show.</p>`
-      : html`${told}<p>The rows with the most labels. A box’s number is its label's; the figure beside a label is the
-detector's score.</p><div class="examples boxes">${examples.map(regionFigure)}</div>`;
+      : html`${told}<p>The rows with the most labels. A box’s number is its label’s; the figure beside a label is the
+detector’s score.</p><div class="examples boxes">${examples.map(regionFigure)}</div>`;
   return { id: 'regions', title: 'Labelled regions', body };
 }
 
