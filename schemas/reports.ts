@@ -75,6 +75,7 @@ export interface EvaluationScores {
 export interface LearnerReport {
   readonly name: 'selected' | 'uniform';
   readonly steps: number;
+  /** Evaluation left out, here and in the curve. */
   readonly seconds: number;
   readonly finalLoss: number;
   readonly curve: readonly {

@@ -25,6 +25,8 @@ export const labelRegionsOptionsSchema = z.strictObject({
   stride: z.number().positive().max(1).default(0.12),
   /** Windows scored an image at the most, the whole image aside. */
   windows: z.int().positive().default(12),
+  /** What is shown around a window, as a fraction of its sides. */
+  context: z.number().min(0).max(1).default(0.1),
   /** Boxes that overlap a better one by this or more (intersection over union) are left out. */
   overlap: z.number().min(0).max(1).default(0.4),
   /** The longer side, in pixels, at which images are looked at. */

@@ -1,6 +1,6 @@
 import { learningRateAt } from '../../models/adam.ts';
 import { tokenize, tokenLength } from '../../models/byte-tokenizer.ts';
-import type { Embedder } from '../../models/embedder.ts';
+import { bucketOf, type Embedder } from '../../models/embedder.ts';
 import { normalizePixels } from '../../models/pixels.ts';
 import { type Selection, selectBatch } from '../../models/selection/select-batch.ts';
 import type { Trainer } from '../../models/trainer.ts';
@@ -48,7 +48,9 @@ export async function trainLearner(run: LearnerRun): Promise<LearnerReport> {
   const { options, trainer, task } = run;
   const { steps } = options.training;
   const started = performance.now();
-  const seconds = () => (performance.now() - started) / 1000;
+  // Evaluation is the measuring, not the measured: its time is taken off the clock.
+  let evaluating = 0;
+  const seconds = () => (performance.now() - started - evaluating) / 1000;
   const curve: LearnerReport['curve'][number][] = [];
   let loss = Number.NaN;
   try {
@@ -69,9 +71,11 @@ export async function trainLearner(run: LearnerRun): Promise<LearnerReport> {
       await run.onStep({ run: run.name, step, ...result, learningRate, seconds: seconds() });
       const last = step + 1 === steps;
       if (last || (step + 1) % options.evaluateEvery === 0) {
-        await run.embedder.update(trainer.parameters());
-        const evaluation = await run.evaluate(last);
-        curve.push({ step: step + 1, seconds: seconds(), loss, evaluation });
+        const at = { step: step + 1, seconds: seconds(), loss };
+        const paused = performance.now();
+        run.embedder.update(trainer.parameters());
+        curve.push({ ...at, evaluation: await run.evaluate(last) });
+        evaluating += performance.now() - paused;
       }
       task.update(step + 1);
     }
@@ -105,7 +109,7 @@ export function inputsOf(
   }
   const longest = texts.reduce((most, text) => Math.max(most, tokenLength(text)), 1);
   // Pads are masked, so a narrower input gives the same embedding for less work.
-  const width = Math.min(textTokens, Math.ceil(longest / 16) * 16);
+  const width = bucketOf(longest, textTokens);
   return { images: normalizePixels(pixels), tokens: tokenize(texts, width) };
 }
 
@@ -123,7 +127,7 @@ async function selectFor(run: LearnerRun, step: number, superBatch: SuperBatch):
   const { options, embedder, trainer, teacher } = run;
   if (teacher === null) throw new Error('the shards carry no embeddings of a teacher');
   const parameters = trainer.parameters();
-  await embedder.update(parameters);
+  embedder.update(parameters);
   const learner = {
     images: await embedder.embedImages(normalizePixels(superBatch.pixels), superBatch.keys.length),
     texts: await embedder.embedTexts(superBatch.texts),

@@ -8,6 +8,8 @@ import { type ProposalOptions, proposeWindows } from './proposals.ts';
 export interface WindowDetectorOptions extends ProposalOptions {
   /** Boxes that overlap a better one by this or more (intersection over union) are left out. */
   readonly overlap: number;
+  /** What is shown around a window, as a fraction of its sides: the teacher has seen things with room about them. */
+  readonly context: number;
   /** Embedded queries that are held for later images. */
   readonly cachedQueries: number;
 }
@@ -25,7 +27,7 @@ export function createWindowDetector(teacher: Teacher, options: WindowDetectorOp
       const windows = images.map((image, i) =>
         (queries[i]?.length ?? 0) > 0 ? proposeWindows(image, options) : [],
       );
-      const embedded = await embedWindows(teacher, images, windows);
+      const embedded = await embedWindows(teacher, images, windows, options.context);
       const texts = await queriesOf([...new Set(queries.flat())]);
       let next = 0;
       return images.map((_, i) => {
@@ -44,15 +46,23 @@ async function embedWindows(
   teacher: Teacher,
   images: readonly RgbImage[],
   windows: readonly Box[][],
+  context: number,
 ): Promise<Float32Array> {
   const side = teacher.imageSize;
   const count = windows.reduce((sum, boxes) => sum + boxes.length, 0);
   const crops = new Float32Array(count * side * side * 3);
   let next = 0;
   images.forEach((image, i) => {
-    for (const box of windows[i] ?? []) cropToInput(image, box, side, crops, next++ * side * side * 3);
+    for (const box of windows[i] ?? []) {
+      cropToInput(image, widen(box, context), side, crops, next++ * side * side * 3);
+    }
   });
   return teacher.embedImages(crops, count);
+}
+
+function widen([ymin, xmin, ymax, xmax]: Box, context: number): Box {
+  const [dy, dx] = [(ymax - ymin) * context, (xmax - xmin) * context];
+  return [Math.max(0, ymin - dy), Math.max(0, xmin - dx), Math.min(1, ymax + dy), Math.min(1, xmax + dx)];
 }
 
 function bestQuery(
