@@ -11,7 +11,7 @@ import { formSuperBatches } from '../stages/form-super-batches.ts';
 import type { Config } from './config.ts';
 import type { RunContext } from './curate.ts';
 import { evaluate, loadEvaluation } from './distill/evaluate.ts';
-import { prepareRows } from './distill/prepare.ts';
+import { type PreparedRows, prepareRows } from './distill/prepare.ts';
 import { inputsOf, rateOf } from './distill/train-learner.ts';
 import { resolveShards } from './inputs.ts';
 import { version } from './version.ts';
@@ -37,13 +37,26 @@ export async function teach(
   out: string,
   run: RunContext,
 ): Promise<TeachReport> {
-  const started = performance.now();
-  const { teach: options } = config;
-  const { towers, training, batch } = options;
+  const { towers } = config.teach;
   const shards = await resolveShards([join(data, 'shards')], '--data', data);
   await mkdir(dirname(out), { recursive: true });
   const work = await mkdtemp(join(dirname(out), '.teach-'));
-  const rows = await prepareRows(shards, towers.imageSize, work, run);
+  try {
+    return await teachFrom(await prepareRows(shards, towers.imageSize, work, run), config, out, run);
+  } finally {
+    await rm(work, { recursive: true });
+  }
+}
+
+async function teachFrom(
+  rows: PreparedRows,
+  config: Config,
+  out: string,
+  run: RunContext,
+): Promise<TeachReport> {
+  const started = performance.now();
+  const { teach: options } = config;
+  const { towers, training, batch } = options;
   const executor = createOnnxExecutor({ threads: config.threads });
   const trainer = await createTrainer({
     executor,
@@ -92,7 +105,6 @@ export async function teach(
     evaluation: await scoreIfAsked(),
   };
   await trainer.dispose();
-  await rm(work, { recursive: true });
   return report;
 
   async function scoreIfAsked(): Promise<EvaluationScores | null> {

@@ -64,7 +64,7 @@ export const teachOptionsSchema = z.strictObject({
   batch: z.int().positive().default(256),
   shuffleRows: z.int().positive().default(8192),
   training: trainingOptionsSchema.prefault({ steps: 4000 }),
-  /** Steps between checkpoints, from which a stopped run goes on. */
+  /** Steps between checkpoints: what a stopped run leaves behind. */
   checkpointEvery: z.int().positive().default(500),
 });
 

@@ -63,7 +63,7 @@ export function learningCharts({ learners }: DistillReport): Html[] {
       linesOf((point) => point.seconds, recall),
       {
         title: 'Recall@1 by time',
-        note: 'Wall-clock seconds of each run: scoring of super-batches and evaluation included.',
+        note: 'Wall-clock seconds of each run: scoring of super-batches included, evaluation left out.',
         label: 'Line chart: recall@1 against seconds, selected and uniform runs',
         x: 'Seconds',
         y: 'Recall@1',
