@@ -98,7 +98,7 @@ export async function distill(
       method: options.method,
       teacherAgreement: await scoreTeacher(whole, heldShards),
       learners,
-      leftOut: held ? [] : [{ stage: 'evaluate', why: 'no evaluation.shards' }],
+      leftOut: leftOutOf(config),
     };
     await writeJson(join(folder, 'manifest.json'), { kind: 'distillation', version, config, data });
     await writeJson(join(folder, 'report.json'), report);
@@ -111,6 +111,11 @@ export async function distill(
     metrics.end();
     await finished(metrics);
   }
+}
+
+function leftOutOf({ evaluation, teacher }: Config): DistillReport['leftOut'] {
+  if (!evaluation) return [{ stage: 'evaluate', why: 'no evaluation.shards' }];
+  return teacher ? [] : [{ stage: 'evaluate-teacher', why: 'no teacher.checkpoint' }];
 }
 
 async function trainOne(whole: Distillation, name: LearnerReport['name']): Promise<LearnerReport> {

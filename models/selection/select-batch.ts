@@ -31,17 +31,18 @@ export interface Selection {
  * Joint example selection (JEST, algorithm 1, arXiv 2406.17711; ACID, 2411.18674): chunk by chunk, each pair scored
  * by its own score plus its scores with the pairs already selected. A score is the learner's loss (hard), the
  * teacher's with its sign turned (easy-reference), or the difference (learnability). Ties go to the lower index.
- * Throws when b is over B, the models' sizes differ, or an embedding isn't a finite number.
+ * `teacher` may be null for the hard ones. Throws when b is over B, the models' sizes differ, a teacher is missing, or
+ * an embedding isn't a finite number.
  */
 export function selectBatch(
   learner: PairModel,
-  teacher: PairModel,
+  teacher: PairModel | null,
   options: SelectionOptions,
   random: Random,
 ): Selection {
   const models = modelsOf(learner, teacher, options.method);
   const count = countOf(learner, 'learner');
-  if (countOf(teacher, 'teacher') !== count) {
+  if (teacher && countOf(teacher, 'teacher') !== count) {
     throw new Error(`the learner embeds ${count} pairs, and the teacher ${countOf(teacher, 'teacher')}`);
   }
   if (options.batch > count) throw new Error(`cannot select ${options.batch} of ${count} pairs`);
@@ -84,10 +85,11 @@ export function chunkSizes(batch: number, chunks: number): number[] {
   return Array.from({ length: count }, (_, i) => (i === count - 1 ? batch - size * (count - 1) : size));
 }
 
-function modelsOf(learner: PairModel, teacher: PairModel, method: SelectionMethod) {
+function modelsOf(learner: PairModel, teacher: PairModel | null, method: SelectionMethod) {
   const fromLearner = { model: learner, sign: 1 };
-  const fromTeacher = { model: teacher, sign: -1 };
   if (method === 'hard') return [fromLearner];
+  if (teacher === null) throw new Error(`selection by ${method} needs a teacher's embeddings`);
+  const fromTeacher = { model: teacher, sign: -1 };
   return method === 'easy-reference' ? [fromTeacher] : [fromLearner, fromTeacher];
 }
 

@@ -125,7 +125,6 @@ export function drawUniformly(count: number, batch: number, random: Random): Uin
 
 async function selectFor(run: LearnerRun, step: number, superBatch: SuperBatch): Promise<Uint32Array> {
   const { options, embedder, trainer, teacher } = run;
-  if (teacher === null) throw new Error('the shards carry no embeddings of a teacher');
   const parameters = trainer.parameters();
   embedder.update(parameters);
   const learner = {
@@ -135,7 +134,7 @@ async function selectFor(run: LearnerRun, step: number, superBatch: SuperBatch):
     scale: Math.exp(parameters.logit_scale_log?.data[0] ?? 0),
     bias: parameters.logit_bias?.data[0] ?? 0,
   };
-  const reference = {
+  const reference = teacher && {
     images: superBatch.teacherImages,
     texts: superBatch.teacherTexts,
     ...teacher,

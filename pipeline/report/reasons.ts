@@ -28,6 +28,7 @@ const stages: Readonly<Record<string, string>> = {
   'embed-with-teacher': 'Embed with the teacher',
   'write-shards': 'Write shards',
   evaluate: 'Evaluate',
+  'evaluate-teacher': 'Evaluate the teacher',
 };
 
 const own = (table: Readonly<Record<string, string>>, name: string) =>
