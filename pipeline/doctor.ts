@@ -1,5 +1,7 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, totalmem } from 'node:os';
+import { join } from 'node:path';
 
 /** One line of what the doctor found. */
 export interface Finding {
@@ -64,13 +66,30 @@ async function probe(name: string, advice: string, describe: () => Promise<strin
 }
 
 async function optional(name: string, advice: string): Promise<Finding> {
+  let found = '';
   try {
-    return { what: name, found: installedVersion(name), ok: true };
-  } catch {
-    return { what: name, found: 'not installed (optional: eager TensorFlow)', ok: true, advice };
+    found = installedVersion(name);
+    await import(name);
+    return { what: name, found, ok: true };
+  } catch (error) {
+    if (found === '')
+      return { what: name, found: 'not installed (optional: eager TensorFlow)', ok: true, advice };
+    // Installed without its native library, which ignore-scripts leaves out.
+    const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    return {
+      what: name,
+      found: `${found} is installed and doesn't load (optional): ${why}`,
+      ok: true,
+      advice,
+    };
   }
 }
 
+/** A package's version, also where its `exports` hide its package.json. Throws when it isn't installed. */
 function installedVersion(name: string): string {
-  return (require(`${name}/package.json`) as { version: string }).version;
+  for (const folder of require.resolve.paths(name) ?? []) {
+    const path = join(folder, name, 'package.json');
+    if (existsSync(path)) return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
+  }
+  throw new Error(`${name} is not installed`);
 }

@@ -9,6 +9,7 @@ type Cell = string | number;
 /** What a curation run did, as lines for a terminal: the balance, the reasons, the mix, where the report is. */
 export function curationSummary(report: CurationReport, folder: string): string[] {
   const { mix, regions } = report;
+  const asked = (share: number) => (wasMixed(report) ? percent(share, 2) : 'any');
   const kept = report.languages.filter((language) => language.kept > 0 && language.language !== 'und').length;
   return [
     `Curated in ${duration(report.seconds)} (assay ${report.version}, seed ${report.seed})`,
@@ -18,8 +19,8 @@ export function curationSummary(report: CurationReport, folder: string): string[
     ...table(
       ['mix', 'requested', 'realised'],
       [
-        ['English', percent(mix.requested.english, 2), percent(mix.realised.english, 2)],
-        ['other languages', percent(1 - mix.requested.english, 2), restRealised(report)],
+        ['English', asked(mix.requested.english), percent(mix.realised.english, 2)],
+        ['other languages', asked(1 - mix.requested.english), restRealised(report)],
       ],
     ),
     ...mix.shortfalls.map((shortfall) => `mix: ${shortfall}`),
@@ -28,6 +29,10 @@ export function curationSummary(report: CurationReport, folder: string): string[
     ...leftOutLines(report.leftOut),
     `Report: ${join(folder, 'report.html')}`,
   ];
+}
+
+function wasMixed(report: CurationReport): boolean {
+  return report.leftOut.every(({ stage }) => stage !== 'mix-languages');
 }
 
 /** What a distillation run found, as lines for a terminal: both learners beside each other and the teacher. */

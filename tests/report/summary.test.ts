@@ -24,6 +24,12 @@ describe('the summary of a curation', () => {
     expect(lines).toContain('mix: English: 1 row too many');
   });
 
+  it('asks for nothing of the mix where none was planned', () => {
+    const leftOut = [{ stage: 'mix-languages', why: 'mix.enabled is false' }];
+    const unmixed = curationSummary({ ...curationReport, leftOut }, 'runs/a');
+    expect(unmixed.find((line) => line.includes('│ English'))).toMatch(/any +│ +33\.33%/);
+  });
+
   it('counts languages and regions, and says what was left out', () => {
     expect(lines).toContain('Languages: 3 seen, 3 kept');
     expect(lines).toContain('Regions: 2 regions on 1 of 3 kept rows (33.3%)');

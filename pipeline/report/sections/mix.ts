@@ -11,19 +11,23 @@ export function mixSection(report: CurationReport): Section {
   const english = report.languages.find(({ language }) => language === 'en')?.kept ?? 0;
   const body = html`<div class="scroll"><table><thead><tr><th scope="col">Group</th><th scope="col" class="number">Requested</th>
 <th scope="col" class="number">Realised</th><th scope="col" class="number">Difference</th><th scope="col" class="number">Kept rows</th></tr></thead>
-<tbody>${groupRow('English', requested.english, realised.english, english)}
-${groupRow('All other languages', 1 - requested.english, rest, report.kept - english)}</tbody></table></div>
+<tbody>${groupRow('English', planned ? requested.english : null, realised.english, english)}
+${groupRow('All other languages', planned ? 1 - requested.english : null, rest, report.kept - english)}</tbody></table></div>
 ${shortfalls.length > 0 ? html`<p>The mix could not be met in full:</p><ul class="plain">${shortfalls.map((line) => html`<li>${line}</li>`)}</ul>` : null}
 ${planned ? null : html`<p class="note">No mix was planned in this run: every row was kept.</p>`}
 ${languageChart(report)}`;
   return { id: 'mix', title: 'Mix of languages', body };
 }
 
-function groupRow(name: string, requested: number, realised: number, rows: number): Html {
+function groupRow(name: string, requested: number | null, realised: number, rows: number): Html {
+  const asked = requested === null ? 'any' : percent(requested, 2);
+  return html`<tr><th scope="row">${name}</th><td class="number">${asked}</td>
+<td class="number">${percent(realised, 2)}</td><td class="number">${requested === null ? '' : difference(requested, realised)}</td><td class="number">${count(rows)}</td></tr>`;
+}
+
+function difference(requested: number, realised: number): string {
   const points = (realised - requested) * 100;
-  const difference = `${points > 0.0005 ? '+' : points < -0.0005 ? '−' : ''}${Math.abs(points).toFixed(2)} points`;
-  return html`<tr><th scope="row">${name}</th><td class="number">${percent(requested, 2)}</td>
-<td class="number">${percent(realised, 2)}</td><td class="number">${difference}</td><td class="number">${count(rows)}</td></tr>`;
+  return `${points > 0.0005 ? '+' : points < -0.0005 ? '−' : ''}${Math.abs(points).toFixed(2)} points`;
 }
 
 function languageChart(report: CurationReport): Html | null {
