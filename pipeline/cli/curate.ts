@@ -1,8 +1,4 @@
 import type { Command } from 'commander';
-import { loadConfig } from '../config.ts';
-import { curate } from '../curate.ts';
-import { writeCurationPage } from '../report/curation-page.ts';
-import { curationSummary } from '../report/summary.ts';
 import { printReport, runContext, type Shell } from './shell.ts';
 
 /** `assay curate`: shards in, curated shards out. */
@@ -14,6 +10,10 @@ export function addCurate(program: Command, shell: Shell): void {
     .requiredOption('--out <dir>', "the run's folder")
     .option('--json', 'print the report as JSON')
     .action(async (options: { config: string; out: string; json?: boolean }) => {
+      const { loadConfig } = await import('../config.ts');
+      const { curate } = await import('../curate.ts');
+      const { writeCurationPage } = await import('../report/curation-page.ts');
+      const { curationSummary } = await import('../report/summary.ts');
       const config = await loadConfig(options.config);
       const report = await curate(config, options.out, runContext(shell, options.config));
       await writeCurationPage(options.out, report);

@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
-import { demo } from '../demo.ts';
-import { curationSummary, distillSummary } from '../report/summary.ts';
 import { printReport, runContext, type Shell } from './shell.ts';
-import { wholeNumber } from './sources.ts';
+import { countOf } from './sources.ts';
 
 /** The recipe of the main job. */
 const recipe = new URL('../recipes/emoji-109.yaml', import.meta.url).pathname;
@@ -14,11 +12,13 @@ export function addDemo(program: Command, shell: Shell): void {
     .description('the whole story on emoji-109: build, curate, distil, report')
     .option('--config <file>', 'the recipe (YAML)', recipe)
     .option('--out <dir>', 'where everything goes', 'runs/demo')
-    .option('--rows <n>', 'rows of the pool', wholeNumber, 10_000)
-    .option('--steps <n>', 'training steps of each learner; the recipe says unless told', wholeNumber)
+    .option('--rows <n>', 'rows of the pool', countOf, 10_000)
+    .option('--steps <n>', 'training steps of each learner; the recipe says unless told', countOf)
     .option('--json', 'print the report as JSON')
     .action(
       async (options: { config: string; out: string; rows: number; steps?: number; json?: boolean }) => {
+        const { demo } = await import('../demo.ts');
+        const { curationSummary, distillSummary } = await import('../report/summary.ts');
         const { config, out, rows, steps } = options;
         const report = await demo({ config, out, rows, steps }, runContext(shell, config));
         const lines = [

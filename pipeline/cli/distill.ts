@@ -1,8 +1,4 @@
 import type { Command } from 'commander';
-import { loadConfig } from '../config.ts';
-import { distill } from '../distill.ts';
-import { writeDistillPage } from '../report/distill-page.ts';
-import { distillSummary } from '../report/summary.ts';
 import { printReport, runContext, type Shell } from './shell.ts';
 
 /** `assay distill`: a learner from selected batches, beside one from uniform batches. */
@@ -15,6 +11,10 @@ export function addDistill(program: Command, shell: Shell): void {
     .requiredOption('--out <dir>', "the run's folder")
     .option('--json', 'print the report as JSON')
     .action(async (options: { config: string; data: string; out: string; json?: boolean }) => {
+      const { loadConfig } = await import('../config.ts');
+      const { distill } = await import('../distill.ts');
+      const { writeDistillPage } = await import('../report/distill-page.ts');
+      const { distillSummary } = await import('../report/summary.ts');
       const config = await loadConfig(options.config);
       const report = await distill(config, options.data, options.out, runContext(shell, options.config));
       await writeDistillPage(options.out, report);

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { examine } from '../doctor.ts';
 import { version } from '../version.ts';
 import { printReport, type Shell } from './shell.ts';
 
@@ -10,6 +9,7 @@ export function addDoctor(program: Command, _shell: Shell): void {
     .description('versions, compute backends, threads, and what is missing')
     .option('--json', 'print the findings as JSON')
     .action(async (options: { json?: boolean }) => {
+      const { examine } = await import('../doctor.ts');
       const findings = await examine();
       const lines = findings.map(
         ({ what, found, ok, advice }) =>

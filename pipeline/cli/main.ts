@@ -24,6 +24,7 @@ function stopOn(signal: 'SIGINT' | 'SIGTERM', code: number): void {
 stopOn('SIGINT', 130);
 stopOn('SIGTERM', 143);
 
+// A command's work is imported when it is run: help and mistakes answer at once.
 const program = new Command('assay')
   .description('The acid test for image-text data: curation and ACID distillation, after SigLIP 2')
   .version(version)

@@ -1,7 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { createProgress } from '../progress.ts';
-import { buildEmojiSources } from '../sources/emoji/build.ts';
-import { emojiSourceOptionsSchema } from '../sources/emoji/options.ts';
 import type { Shell } from './shell.ts';
 
 /** `assay sources emoji`: builds the source shards of emoji-109. */
@@ -12,16 +10,20 @@ export function addSources(program: Command, shell: Shell): void {
     .command('emoji')
     .description('emoji art and CLDR names in 109 languages, with planted defects')
     .requiredOption('--out <dir>', 'where the shards go')
-    .option('--rows <n>', 'rows of the pool', wholeNumber)
+    .option('--rows <n>', 'rows of the pool', countOf)
     .option('--seed <n>', 'the seed of everything drawn', wholeNumber)
     .option('--clean', 'plant no defects')
     .option('--json', 'print the summary as JSON')
     .action(
       async (options: { out: string; rows?: number; seed?: number; clean?: boolean; json?: boolean }) => {
+        const { buildEmojiSources } = await import('../sources/emoji/build.ts');
+        const { emojiSourceOptionsSchema } = await import('../sources/emoji/options.ts');
         const { json, clean, ...settings } = options;
+        const { defects } = emojiSourceOptionsSchema.parse({ out: '.' });
+        const none = Object.fromEntries(Object.keys(defects).map((name) => [name, 0]));
         const parsed = emojiSourceOptionsSchema.parse({
           ...settings,
-          ...(clean ? { defects: noDefects() } : {}),
+          ...(clean ? { defects: none } : {}),
         });
         const task = createProgress().start('building emoji-109', parsed.rows, 'rows');
         const summary = await buildEmojiSources(parsed, {
@@ -38,15 +40,16 @@ export function addSources(program: Command, shell: Shell): void {
     );
 }
 
-/** A whole number over 0. Throws for commander, which names the flag. */
+/** A whole number, 0 or more. Throws for commander, which names the flag. */
 export function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number is expected');
   return value;
 }
 
-function noDefects(): Record<string, number> {
-  return Object.fromEntries(
-    Object.keys(emojiSourceOptionsSchema.parse({ out: '.' }).defects).map((name) => [name, 0]),
-  );
+/** A whole number over 0. Throws for commander, which names the flag. */
+export function countOf(text: string): number {
+  const value = wholeNumber(text);
+  if (value === 0) throw new InvalidArgumentError('a whole number over 0 is expected');
+  return value;
 }

@@ -1,7 +1,4 @@
 import type { Command } from 'commander';
-import { loadConfig } from '../config.ts';
-import { teach } from '../teach.ts';
-import { trainLanguageModel } from '../train-language.ts';
 import { percent, printReport, runContext, type Shell } from './shell.ts';
 
 /** `assay teach` and `assay teach-language`: the commands that make the committed models. */
@@ -14,6 +11,8 @@ export function addTeach(program: Command, shell: Shell): void {
     .requiredOption('--out <file>', 'the checkpoint to write (safetensors)')
     .option('--json', 'print the report as JSON')
     .action(async (options: { config: string; data: string; out: string; json?: boolean }) => {
+      const { loadConfig } = await import('../config.ts');
+      const { teach } = await import('../teach.ts');
       const config = await loadConfig(options.config);
       const report = await teach(config, options.data, options.out, runContext(shell, options.config));
       const { evaluation } = report;
@@ -33,6 +32,7 @@ export function addTeach(program: Command, shell: Shell): void {
     .description('train the language identifier from CLDR')
     .requiredOption('--out <file>', 'the model to write')
     .action(async (options: { out: string }) => {
+      const { trainLanguageModel } = await import('../train-language.ts');
       await trainLanguageModel(options.out);
       process.stdout.write(`language model: ${options.out}\n`);
     });
