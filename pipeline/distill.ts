@@ -74,7 +74,7 @@ export async function distill(
     run,
     executor,
     rows,
-    initial: initializeParameters(options.learner, createRandom(`${config.seed}:learner`)),
+    initial: initializeParameters(options.learner, createRandom(`${config.seed}:learner`), options.training),
     evaluation: held ? await loadEvaluation(heldShards, imageSize, held.images) : null,
     log,
     record: (line) =>

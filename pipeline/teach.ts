@@ -61,14 +61,14 @@ async function teachFrom(
   const trainer = await createTrainer({
     executor,
     config: towers,
-    parameters: initializeParameters(towers, createRandom(`${config.seed}:teacher`)),
+    parameters: initializeParameters(towers, createRandom(`${config.seed}:teacher`), training),
     optimizer: training,
     batch,
     textTokens: towers.textTokens,
   });
   const batches = formSuperBatches(
     rows.epoch,
-    { size: batch, english: null, shuffleRows: options.shuffleRows },
+    { size: batch, english: options.english, shuffleRows: options.shuffleRows },
     createRandom(`${config.seed}:teacher-batches`),
   );
   const save = (step: number) =>

@@ -25,12 +25,21 @@ export const towersConfigSchema = z
     textHeads: count.max(256),
     /** The most tokens of a text; shorter texts may come in narrower batches. */
     textTokens: count.max(4096).default(64),
+    /**
+     * Tokens that one position of the text tower stands for; divides `textTokens`. Over 1, a position is made from its
+     * own tokens and as many after them: bytes are many and mean little one by one (after CANINE, arXiv 2103.06874).
+     */
+    textStride: z.literal([1, 2, 4, 8, 16]).default(1),
     /** The number of token ids; 0 is the pad. */
     vocabulary: z.int().min(2).max(1_048_576).default(259),
   })
   .refine(({ imageSize, patchSize }) => imageSize % patchSize === 0, {
     path: ['patchSize'],
     message: 'patchSize must divide imageSize',
+  })
+  .refine(({ textTokens, textStride }) => textTokens % textStride === 0, {
+    path: ['textStride'],
+    message: 'textStride must divide textTokens',
   })
   .refine(({ width, heads }) => width % heads === 0, {
     path: ['heads'],

@@ -26,13 +26,25 @@ export function decaysWeight(name: string): boolean {
   return name.endsWith('.weight') && !name.includes('norm') && !name.endsWith('embedding.weight');
 }
 
+/** Where the loss's own two parameters start; SigLIP's start, 10 and -10, is for batches of 32,768 (section 3.2). */
+export interface LossStart {
+  /** exp(t): what similarities are multiplied by. */
+  readonly logitScale: number;
+  /** About -log of the batch makes the first losses of the negatives and of the positives weigh alike. */
+  readonly logitBias: number;
+}
+
 /**
  * Fresh parameters: dense weights uniform after Glorot, position and byte embeddings normal with deviation
- * 1 / sqrt(width) (big_vision, models/vit.py), `logit_scale_log` log 10 and `logit_bias` -10 (SigLIP, section 3.2).
+ * 1 / sqrt(width) (big_vision, models/vit.py), `logit_scale_log` and `logit_bias` as `start` says.
  */
-export function initializeParameters(config: TowersConfig, random: Random): Parameters {
+export function initializeParameters(
+  config: TowersConfig,
+  random: Random,
+  start: LossStart = { logitScale: 10, logitBias: -10 },
+): Parameters {
   return Object.fromEntries(
-    Object.entries(declare(config)).map(([name, { shape, start }]) => [
+    Object.entries(declare(config, start)).map(([name, { shape, start }]) => [
       name,
       { shape, dtype: 'float32', data: draw(shape, start, random) },
     ]),
@@ -52,8 +64,8 @@ const zeros: Start = { kind: 'constant', value: 0 };
 const ones: Start = { kind: 'constant', value: 1 };
 const xavier: Start = { kind: 'xavier' };
 
-function declare(config: TowersConfig): Record<string, Declared> {
-  const { patchSize, width, embeddingDim, textWidth, mlpRatio } = config;
+function declare(config: TowersConfig, start?: LossStart): Record<string, Declared> {
+  const { patchSize, width, embeddingDim, textWidth, textStride: stride, mlpRatio } = config;
   const towers = {
     image: { width, depth: config.depth },
     text: { width: textWidth, depth: config.textDepth },
@@ -62,7 +74,8 @@ function declare(config: TowersConfig): Record<string, Declared> {
     ...dense('image.patches', patchSize * patchSize * 3, width),
     'image.positions': positions(patchesOf(config), width),
     'text.embedding.weight': positions(config.vocabulary, textWidth),
-    'text.positions': positions(config.textTokens, textWidth),
+    ...(stride > 1 ? dense('text.merge', 2 * stride * textWidth, textWidth) : {}),
+    'text.positions': positions(config.textTokens / stride, textWidth),
   };
   for (const [tower, size] of Object.entries(towers)) {
     const hidden = Math.max(1, Math.round(size.width * mlpRatio));
@@ -86,8 +99,11 @@ function declare(config: TowersConfig): Record<string, Declared> {
       dense(`${tower}.projection`, size.width, embeddingDim),
     );
   }
-  declared.logit_scale_log = { shape: [1], start: { kind: 'constant', value: Math.log(10) } };
-  declared.logit_bias = { shape: [1], start: { kind: 'constant', value: -10 } };
+  declared.logit_scale_log = {
+    shape: [1],
+    start: { kind: 'constant', value: Math.log(start?.logitScale ?? 10) },
+  };
+  declared.logit_bias = { shape: [1], start: { kind: 'constant', value: start?.logitBias ?? -10 } };
   return declared;
 }
 

@@ -10,6 +10,10 @@ export const trainingOptionsSchema = z.strictObject({
   clipNorm: z.number().positive().default(1),
   beta1: z.number().min(0).lt(1).default(0.9),
   beta2: z.number().min(0).lt(1).default(0.95),
+  /** exp(t) at the start. */
+  logitScale: z.number().positive().default(10),
+  /** The bias at the start: about -log of the batch; SigLIP's -10 is for batches of 32,768. */
+  logitBias: z.number().default(-10),
 });
 
 /** How towers are trained, with the defaults filled in. */
@@ -62,6 +66,8 @@ export const teachOptionsSchema = z.strictObject({
     textHeads: 5,
   }),
   batch: z.int().positive().default(256),
+  /** The share of English in every batch; null takes the rows as they come. */
+  english: z.number().min(0).max(1).nullable().default(null),
   shuffleRows: z.int().positive().default(8192),
   training: trainingOptionsSchema.prefault({ steps: 4000 }),
   /** Steps between checkpoints: what a stopped run leaves behind. */

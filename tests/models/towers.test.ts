@@ -10,6 +10,7 @@ import {
   initializeParameters,
   type Parameters,
   parameterShapes,
+  type TowersConfig,
   towersConfigSchema,
 } from '../../models/towers.ts';
 import { gradientProgram } from '../../models/train-program.ts';
@@ -18,14 +19,14 @@ import { normals, toyConfig, worst } from './toy-towers.ts';
 
 const batch = 3;
 const width = 16;
-const layout = parameterShapes(toyConfig);
+const merging: TowersConfig = { ...toyConfig, textStride: 2 };
 const onnx = createOnnxExecutor({ threads: 2 });
 
 /** Parameters away from their start, so that no gradient is zero by symmetry. */
-function stirred(): Parameters {
+function stirred(config: TowersConfig): Parameters {
   const noise = createRandom('stir');
   return Object.fromEntries(
-    Object.entries(initializeParameters(toyConfig, createRandom(7))).map(([name, value]) => [
+    Object.entries(initializeParameters(config, createRandom(7))).map(([name, value]) => [
       name,
       { ...value, data: Float32Array.from(value.data, (x) => x + 0.1 * noise.normal()) },
     ]),
@@ -42,22 +43,24 @@ const inputsFor = (flat: Float32Array): Record<string, TensorValue> => ({
   },
 });
 
-describe('the loss and its gradient', () => {
-  const flat = flatten(layout, stirred());
+describe.each([
+  ['a token a position', toyConfig],
+  ['merged tokens', merging],
+])('the loss and its gradient, %s', (_, config) => {
+  const layout = parameterShapes(config);
+  const flat = flatten(layout, stirred(config));
   let compiled: CompiledProgram;
   let loss: (parameters: Float32Array) => Promise<number>;
   let gradients: Float32Array;
 
   beforeAll(async () => {
-    compiled = await onnx.compile(gradientProgram({ config: toyConfig, batch, tokens: width }));
+    compiled = await onnx.compile(gradientProgram({ config, batch, tokens: width }));
     loss = async (parameters) => (await compiled.run(inputsFor(parameters))).loss?.data[0] ?? Number.NaN;
     gradients = (await compiled.run(inputsFor(flat))).gradients?.data as Float32Array;
   });
 
   it("agree with TF.js's own for every parameter", async () => {
-    const oracle = await createTfjsExecutor().compile(
-      gradientProgram({ config: toyConfig, batch, tokens: width }),
-    );
+    const oracle = await createTfjsExecutor().compile(gradientProgram({ config, batch, tokens: width }));
     const expected = await oracle.run(inputsFor(flat));
     expect(Math.abs((await loss(flat)) - (expected.loss?.data[0] ?? Number.NaN))).toBeLessThan(1e-4);
     let at = 0;
@@ -99,11 +102,14 @@ describe('the loss and its gradient', () => {
 });
 
 describe('the text tower', () => {
-  it('gives a text the same embedding at every padding', async () => {
-    const parameters = stirred();
+  it.each([
+    ['a token a position', toyConfig],
+    ['merged tokens', merging],
+  ])('gives a text the same embedding at every padding: %s', async (_, config) => {
+    const parameters = stirred(config);
     const rows: Float32Array[] = [];
     for (const tokens of [16, 32, 48, 64]) {
-      const compiled = await onnx.compile(textProgram(toyConfig, parameters, 2, tokens));
+      const compiled = await onnx.compile(textProgram(config, parameters, 2, tokens));
       const ids = tokenize(['a red kite', 'b'], tokens);
       const { embeddings } = await compiled.run({
         tokens: { shape: [2, tokens], dtype: 'int32', data: ids },
@@ -123,6 +129,12 @@ describe('parameters', () => {
   it('start the scale at log 10 and the bias at -10', () => {
     expect(parameters.logit_scale_log?.data[0]).toBeCloseTo(Math.log(10), 6);
     expect(parameters.logit_bias?.data[0]).toBe(-10);
+  });
+
+  it('start them where they are told', () => {
+    const told = initializeParameters(toyConfig, createRandom(1), { logitScale: 2, logitBias: -3 });
+    expect(told.logit_scale_log?.data[0]).toBeCloseTo(Math.log(2), 6);
+    expect(told.logit_bias?.data[0]).toBe(-3);
   });
 
   it('depend on the seed alone', () => {
@@ -153,6 +165,7 @@ describe('the config', () => {
     ['patchSize', { patchSize: 3 }],
     ['heads', { heads: 5 }],
     ['textHeads', { textHeads: 3 }],
+    ['textStride', { textStride: 3 }],
     ['depth', { depth: 0 }],
     ['width', { width: 6 }],
     ['embeddingDim', { embeddingDim: 6 }],
