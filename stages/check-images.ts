@@ -83,9 +83,14 @@ export async function judgeImage(bytes: Uint8Array, options: CheckImagesOptions)
     if (verdict.kind === 'keep') await decodeRgbWithin(bytes, probeSide, options.maxPixels);
     return verdict;
   } catch (error) {
-    const detail = error instanceof Error ? error.message.trim().replace(/\s+/g, ' ') : String(error);
-    return { kind: 'quarantine', reason: 'undecodable-image', detail };
+    return { kind: 'quarantine', reason: 'undecodable-image', detail: decodingDetail(error) };
   }
+}
+
+function decodingDetail(error: unknown): string {
+  const said = error instanceof Error ? error.message.trim().replace(/\s+/g, ' ') : String(error);
+  // Some of libvips' loaders fail without a word, most often where the file ends too early.
+  return /^unknown error$/i.test(said) ? 'cut short or corrupt: the decoder says no more' : said;
 }
 
 /** Judges an image by its width and height in pixels. */

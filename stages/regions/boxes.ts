@@ -16,17 +16,19 @@ export function areaOf(box: Box): number {
 
 /**
  * Greedy non-maximum suppression: the best-scored item first, those whose box overlaps a kept one by `overlap` or
- * more (intersection over union) left out. Ties go to the earlier item.
+ * more (intersection over union) left out, until `most` are kept. Ties go to the earlier item.
  */
 export function suppressOverlaps<T extends { readonly box: Box; readonly score: number }>(
   items: readonly T[],
   overlap: number,
+  most = Number.POSITIVE_INFINITY,
 ): T[] {
   const byScore = items
     .map((item, index) => ({ item, index }))
     .sort((a, b) => b.item.score - a.item.score || a.index - b.index);
   const kept: T[] = [];
   for (const { item } of byScore) {
+    if (kept.length >= most) break;
     if (kept.every((other) => intersectionOverUnion(item.box, other.box) < overlap)) kept.push(item);
   }
   return kept;

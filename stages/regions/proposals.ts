@@ -42,7 +42,7 @@ export function proposeWindows(image: RgbImage, options: ProposalOptions): Box[]
       }
     }
   }
-  const kept = suppressOverlaps(candidates, sameWindow).slice(0, options.most);
+  const kept = suppressOverlaps(candidates, sameWindow, options.most);
   return [whole, ...kept.map(({ box }) => tighten(edges, width, height, box))];
 }
 

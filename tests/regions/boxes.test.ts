@@ -19,6 +19,7 @@ describe('boxes', () => {
       { box: [0.5, 0.5, 1, 1] as Box, score: 0.2 },
     ];
     expect(suppressOverlaps(items, 0.5)).toEqual([items[1], items[2]]);
+    expect(suppressOverlaps(items, 0.5, 1)).toEqual([items[1]]);
   });
 
   it('breaks ties towards the earlier', () => {
