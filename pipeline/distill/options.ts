@@ -70,7 +70,7 @@ export const teachOptionsSchema = z.strictObject({
   english: z.number().min(0).max(1).nullable().default(null),
   shuffleRows: z.int().positive().default(8192),
   training: trainingOptionsSchema.prefault({ steps: 4000 }),
-  /** Steps between checkpoints: what a stopped run leaves behind. */
+  /** Steps between checkpoints, from which a stopped run goes on. */
   checkpointEvery: z.int().positive().default(500),
 });
 

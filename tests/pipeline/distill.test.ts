@@ -7,7 +7,7 @@ import { loadTowers } from '../../models/checkpoint.ts';
 import { type Config, parseConfig } from '../../pipeline/config.ts';
 import { curate, type RunContext } from '../../pipeline/curate.ts';
 import { distill } from '../../pipeline/distill.ts';
-import { silentProgress } from '../../pipeline/progress.ts';
+import { type Progress, silentProgress } from '../../pipeline/progress.ts';
 import { buildEmojiSources } from '../../pipeline/sources/emoji/build.ts';
 import { emojiSourceOptionsSchema } from '../../pipeline/sources/emoji/options.ts';
 import { type TeachReport, teach } from '../../pipeline/teach.ts';
@@ -95,6 +95,44 @@ describe('a teacher', () => {
     );
     expect(await readdir(join(folder, 'stopped'))).toEqual([]);
     expect((await readdir(folder)).filter((name) => name.startsWith('.teach-'))).toEqual([]);
+  });
+});
+
+describe('a teaching that is stopped', () => {
+  const out = () => join(folder, 'resumed', 'teacher.safetensors');
+
+  async function stopAfter(steps: number): Promise<void> {
+    const stop = new AbortController();
+    const progress: Progress = {
+      start: () => ({
+        update: (done) => {
+          if (done === steps) stop.abort(new Error('stopped'));
+        },
+        end: () => {},
+      }),
+    };
+    const stopped = teach(recipe(folder), join(folder, 'pool'), out(), { ...run(stop.signal), progress });
+    await expect(stopped).rejects.toThrow('stopped');
+  }
+
+  it('goes on to the same weights, to the bit', async () => {
+    await stopAfter(2);
+    await stopAfter(5);
+    await teach(recipe(folder), join(folder, 'pool'), out(), run());
+    const [whole, resumed] = await Promise.all([
+      loadTowers(join(folder, 'teacher.safetensors')),
+      loadTowers(out()),
+    ]);
+    expect(resumed.parameters).toEqual(whole.parameters);
+    expect(await readdir(join(folder, 'resumed'))).toEqual(['teacher.safetensors']);
+  });
+
+  it('is not gone on with by another recipe', async () => {
+    await stopAfter(3);
+    const other = { ...recipe(folder), seed: 9 };
+    await expect(teach(other, join(folder, 'pool'), out(), run())).rejects.toThrow(
+      /teacher\.safetensors\.state is of a run with another recipe or other data: delete it/,
+    );
   });
 });
 
