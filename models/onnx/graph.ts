@@ -16,6 +16,7 @@ interface GraphNode {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, Attribute>>;
+  readonly flops: number;
 }
 
 interface Initializer {
@@ -44,19 +45,27 @@ export interface Graph {
   scalar(value: number, dtype: 'float32' | 'int32' | 'bool'): string;
   /** A vector of int64: axes, starts, shapes. Equal ones are shared. */
   integers(values: readonly number[]): string;
-  /** Adds a node with one output and returns its name. */
-  node(op: string, inputs: readonly string[], attributes?: Readonly<Record<string, Attribute>>): string;
+  /** Adds a node with one output and returns its name. `flops` is what a matrix product takes, 2 m n k. */
+  node(
+    op: string,
+    inputs: readonly string[],
+    attributes?: Readonly<Record<string, Attribute>>,
+    flops?: number,
+  ): string;
   /** Adds a node with several outputs. */
   nodes(
     op: string,
     inputs: readonly string[],
     count: number,
     attributes?: Readonly<Record<string, Attribute>>,
+    flops?: number,
   ): string[];
   /** Declares an output that carries the value `from`. */
   output(name: string, from: string, shape: readonly number[], dtype: ElementType): void;
   /** The serialized model, without the nodes and constants that no output needs. */
   encode(graphName: string): Uint8Array;
+  /** Floating-point operations of the matrix products that some output needs. */
+  flops(): number;
 }
 
 /** Starts an empty graph; with `batch`, leading dimensions of that size are written as dynamic. */
@@ -93,9 +102,9 @@ export function createGraph(batch: number | null = null): Graph {
     shared.set(key, name);
     return name;
   };
-  const nodes: Graph['nodes'] = (op, from, count, attributes = {}) => {
+  const nodes: Graph['nodes'] = (op, from, count, attributes = {}, flops = 0) => {
     const made = Array.from({ length: count }, generate);
-    graphNodes.push({ op, inputs: from, outputs: made, attributes });
+    graphNodes.push({ op, inputs: from, outputs: made, attributes, flops });
     return made;
   };
 
@@ -119,14 +128,15 @@ export function createGraph(batch: number | null = null): Graph {
       share(`int64:${values.join(',')}`, () =>
         constant([values.length], 'int64', BigInt64Array.from(values, BigInt)),
       ),
-    node: (op, from, attributes) => nodes(op, from, 1, attributes)[0] as string,
+    node: (op, from, attributes, flops) => nodes(op, from, 1, attributes, flops)[0] as string,
     nodes,
     output(name, from, shape, dtype) {
       claim(name);
       // An output needs a name of its own, and may be an input or a constant as it is.
-      graphNodes.push({ op: 'Identity', inputs: [from], outputs: [name], attributes: {} });
+      graphNodes.push({ op: 'Identity', inputs: [from], outputs: [name], attributes: {}, flops: 0 });
       outputs.push({ name, shape, dtype });
     },
+    flops: () => reachable(graphNodes, outputs).reduce((sum, { flops }) => sum + flops, 0),
     encode(graphName) {
       const kept = reachable(graphNodes, outputs);
       const used = new Set(kept.flatMap((node) => node.inputs));

@@ -174,6 +174,13 @@ describe('a distillation', () => {
     ]);
   });
 
+  it('counts what each learner cost: selecting takes more than drawing', () => {
+    const [selected, uniform] = report.learners.map(({ flops }) => flops ?? Number.NaN);
+    expect(uniform).toBeGreaterThan(0);
+    expect(selected).toBeGreaterThan(uniform ?? 0);
+    for (const { curve, flops } of report.learners) expect(curve.at(-1)?.flops).toBe(flops);
+  });
+
   it('evaluates both in English and in every language', () => {
     for (const learner of report.learners) {
       expect(learner.evaluation?.images).toBe(12);
