@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { augmentPixels } from '../models/augment-pixels.ts';
 import { saveTowers } from '../models/checkpoint.ts';
 import { createEmbedder } from '../models/embedder.ts';
 import { createOnnxExecutor } from '../models/onnx-executor.ts';
@@ -108,8 +109,11 @@ async function teachFrom(
     run.signal.throwIfAborted();
     const { value: pairs, done } = await batches.next();
     if (done) throw new Error('the batches ended');
-    const inputs = inputsOf(pairs, all, towers.textTokens);
-    const { loss } = await trainer.step({ ...inputs, learningRate: rateOf(training, step) });
+    const { tokens } = inputsOf(pairs, all, towers.textTokens);
+    // A stream a step, so that a run that goes on draws what it would have drawn.
+    const random = createRandom(`${config.seed}:teacher-augmentation:${step}`);
+    const images = augmentPixels(pairs.pixels, towers.imageSize, options.augment, random);
+    const { loss } = await trainer.step({ images, tokens, learningRate: rateOf(training, step) });
     losses.push(loss);
     if (losses.length > 100) losses.shift();
     task.update(step + 1);

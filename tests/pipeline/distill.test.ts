@@ -41,6 +41,7 @@ distill:
 teach:
   towers: ${towers}
   batch: 16
+  augment: {zoom: 0.2, colour: 0.1}
   shuffleRows: 64
   training: {steps: 6, warmup: 1}
 ${more}`,
