@@ -9,7 +9,7 @@ const irVersion = 8;
 /** An attribute of a node: whole numbers are written as `int`, arrays as `ints`, texts as `string`. */
 export type Attribute = number | string | readonly number[];
 
-type TypedValues = Float32Array | Int32Array | Uint8Array | BigInt64Array;
+type TypedValues = Float32Array | Float64Array | Int32Array | Uint8Array | BigInt64Array;
 
 interface GraphNode {
   readonly op: string;
@@ -25,9 +25,12 @@ interface Initializer {
   readonly data: TypedValues;
 }
 
+/** A dimension of an input or output: its size, or the name of a size that is known at the run only. */
+export type Dimension = number | string;
+
 interface Port {
   readonly name: string;
-  readonly shape: readonly number[];
+  readonly shape: readonly Dimension[];
   readonly dtype: ElementType;
 }
 
@@ -36,7 +39,7 @@ export interface Graph {
   /** The size that stands for a batch of any size, or null when every size is fixed. */
   readonly batch: number | null;
   /** Declares an input. Throws when the name is taken or could collide with a generated one. */
-  input(name: string, shape: readonly number[], dtype: ElementType): void;
+  input(name: string, shape: readonly Dimension[], dtype: ElementType): void;
   /** Adds a tensor under the given name. Throws as {@link Graph.input} does. */
   named(name: string, shape: readonly number[], dtype: ElementType, data: TypedValues): void;
   /** Adds a constant tensor under a generated name. */
@@ -61,7 +64,7 @@ export interface Graph {
     flops?: number,
   ): string[];
   /** Declares an output that carries the value `from`. */
-  output(name: string, from: string, shape: readonly number[], dtype: ElementType): void;
+  output(name: string, from: string, shape: readonly Dimension[], dtype: ElementType): void;
   /** The serialized model, without the nodes and constants that no output needs. */
   encode(graphName: string): Uint8Array;
   /** Floating-point operations of the matrix products that some output needs. */
@@ -201,8 +204,9 @@ function encodeInitializer([name, { shape, dtype, data }]: [string, Initializer]
 }
 
 function encodePort({ name, shape, dtype }: Port, batch: number | null): object {
-  const dim = shape.map((size, i) =>
-    i === 0 && size === batch ? { dim_param: 'batch' } : { dim_value: size },
-  );
+  const dim = shape.map((size, i) => {
+    if (typeof size === 'string') return { dim_param: size };
+    return i === 0 && size === batch ? { dim_param: 'batch' } : { dim_value: size };
+  });
   return { name, type: { tensor_type: { elem_type: dataTypes[dtype], shape: { dim } } } };
 }
