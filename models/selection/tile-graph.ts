@@ -36,7 +36,10 @@ export function tileGraph(options: TileGraphOptions): Uint8Array {
     graph.node('Gemm', [cast(rows), graph.node('Mul', [cast(picked), 'scale']), 'bias'], { transB: 1 });
   const [toTexts, toImages] = [logits('images', 'pickedTexts'), logits('texts', 'pickedImages')];
   if (loss === 'sigmoid') {
-    const sums = graph.node('Add', [softplusSums(graph, toTexts, options), softplusSums(graph, toImages, options)]);
+    const sums = graph.node('Add', [
+      softplusSums(graph, toTexts, options),
+      softplusSums(graph, toImages, options),
+    ]);
     graph.output('sums', sums, ['rows'], precision);
   } else {
     graph.output('toTexts', logSumExp(graph, toTexts), ['rows'], precision);

@@ -157,7 +157,8 @@ async function selectFor(run: LearnerRun, step: number, superBatch: SuperBatch):
     texts: superBatch.teacherTexts,
     ...teacher,
   };
-  const selection = selectBatch(learner, reference, options, run.random);
+  const { signal } = run;
+  const selection = await selectBatch(learner, reference, { ...options, signal }, run.random);
   await run.onSelection(step, superBatch, selection);
   return selection.indices;
 }
