@@ -1,86 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { PairModel } from '../../models/selection/pair-model.ts';
-import { type SelectionMethod, selectBatch } from '../../models/selection/select-batch.ts';
+import { selectBatch } from '../../models/selection/select-batch.ts';
 import { chunkSizes } from '../../models/selection/top-k.ts';
 import { createRandom } from '../../schemas/random.ts';
-
-function unitRows(count: number, d: number, seed: string): Float32Array {
-  const random = createRandom(seed);
-  const rows = Float32Array.from({ length: count * d }, () => random.normal());
-  for (let i = 0; i < count; i += 1) {
-    const row = rows.subarray(i * d, (i + 1) * d);
-    const norm = Math.hypot(...row);
-    row.forEach((value, k) => {
-      row[k] = value / norm;
-    });
-  }
-  return rows;
-}
-
-const modelOf = (count: number, d: number, seed: string, scale = 10, bias = -10): PairModel => ({
-  images: unitRows(count, d, `${seed}-images`),
-  texts: unitRows(count, d, `${seed}-texts`),
-  dimension: d,
-  scale,
-  bias,
-});
-
-/** The paper's algorithm with its B x B matrices, in float64: what the running sums must equal. */
-function denseGreedy(models: readonly [PairModel, number][], batch: number, chunks: number): number[] {
-  const [first] = models as [[PairModel, number]];
-  const count = first[0].images.length / first[0].dimension;
-  const scores = Array.from({ length: count }, (_, i) =>
-    Array.from({ length: count }, (_, j) =>
-      models.reduce((sum, [{ images, texts, dimension: d, scale, bias }, sign]) => {
-        let dot = 0;
-        for (let k = 0; k < d; k += 1) dot += (images[i * d + k] ?? 0) * (texts[j * d + k] ?? 0);
-        const z = i === j ? 1 : -1;
-        return sum + sign * Math.log(1 + Math.exp(-z * (scale * dot + bias)));
-      }, 0),
-    ),
-  );
-  const score = (i: number, j: number) => scores[i]?.[j] ?? Number.NaN;
-  const picked: number[] = [];
-  for (const size of chunkSizes(batch, chunks)) {
-    const logits = scores.map((_, i) =>
-      picked.reduce((sum, j) => sum + score(i, j) + score(j, i), score(i, i)),
-    );
-    const open = logits.map((_, i) => i).filter((i) => !picked.includes(i));
-    open.sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b);
-    picked.push(...open.slice(0, size));
-  }
-  return picked;
-}
-
-const signs = { learnability: [1, -1], hard: [1, 0], 'easy-reference': [0, -1] } as const;
+import { modelOf, unitRows } from './dense-reference.ts';
 
 describe('selecting a batch', () => {
-  const cases: [SelectionMethod, number, number, number][] = [
-    ['learnability', 96, 24, 4],
-    ['hard', 65, 17, 5],
-    ['easy-reference', 130, 40, 16],
-    ['learnability', 50, 50, 7],
-    ['learnability', 33, 5, 16],
-  ];
-  it.each(cases)(
-    '%s: greedy equals the dense algorithm (B = %i, b = %i, N = %i)',
-    async (method, count, batch, chunks) => {
-      const [learner, teacher] = [modelOf(count, 8, 'learner'), modelOf(count, 12, 'teacher', 20, -8)];
-      const [forLearner, forTeacher] = signs[method];
-      const options = { batch, chunks, method, sampling: 'greedy' } as const;
-      const selection = await selectBatch(learner, teacher, options, createRandom(1));
-      const expected = denseGreedy(
-        [
-          [learner, forLearner],
-          [teacher, forTeacher],
-        ],
-        batch,
-        chunks,
-      );
-      expect([...selection.indices]).toEqual(expected);
-    },
-  );
-
   it('records the chunk, the own score and the conditional score of each', async () => {
     const [learner, teacher] = [modelOf(40, 8, 'l'), modelOf(40, 8, 't')];
     const options = { batch: 12, chunks: 3, method: 'learnability', sampling: 'greedy' } as const;
