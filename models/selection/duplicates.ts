@@ -28,3 +28,16 @@ export function duplicateRows(scores: Float64Array, matrices: readonly Rows[]): 
   }
   return [...groups.values()].flat().filter((group) => group.length > 1);
 }
+
+/** Gives the rows of each group that aren't taken the logit of the first of those. */
+export function equalizeDuplicates(
+  logits: Float64Array,
+  groups: readonly (readonly number[])[],
+  taken: Uint8Array,
+): void {
+  for (const group of groups) {
+    const first = group.find((i) => !taken[i]);
+    if (first === undefined) continue;
+    for (const i of group) if (!taken[i]) logits[i] = logits[first] as number;
+  }
+}

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Random } from '../../schemas/random.ts';
-import { duplicateRows } from './duplicates.ts';
+import { duplicateRows, equalizeDuplicates } from './duplicates.ts';
 import { ownPairs, ownScore, type PairModel, pairsOf, type SelectionLoss } from './pair-model.ts';
 import { createRowOrder, type Rows } from './row-order.ts';
 import { createRunningScores, type RunningScores } from './running-scores.ts';
@@ -114,7 +114,7 @@ export async function selectBatch(
         const i = order.rowAt(place);
         logits[i] = conditionalScore(selfScores[i] as number, models, i);
       }
-      equalize(logits, duplicates, taken);
+      equalizeDuplicates(logits, duplicates, taken);
     }
   } finally {
     order.restore();
@@ -136,15 +136,6 @@ function conditionalScore(
     );
   }
   return score;
-}
-
-/** Gives equal pairs that are still open the score of the first of them. */
-function equalize(logits: Float64Array, groups: readonly (readonly number[])[], taken: Uint8Array): void {
-  for (const group of groups) {
-    const first = group.find((i) => !taken[i]);
-    if (first === undefined) continue;
-    for (const i of group) if (!taken[i]) logits[i] = logits[first] as number;
-  }
 }
 
 function modelsOf(learner: PairModel | null, teacher: PairModel | null, method: SelectionMethod) {
