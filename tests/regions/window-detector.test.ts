@@ -106,6 +106,9 @@ describe('the window detector', () => {
     expect(found).toHaveLength(1);
     expect(found[0]?.box).toEqual([0, 0, 1, 1]);
     expect(found[0]?.score).toBeCloseTo(1 / (1 + Math.exp(5)), 6);
+    const shifted = createWindowDetector(colourTeacher(), { ...detectorOptions, logitShift: 2 });
+    const [moved = []] = await shifted.detect([await pixelsOf([])], [['red']]);
+    expect(moved[0]?.score).toBeCloseTo(1 / (1 + Math.exp(3)), 6);
   });
 
   it('leaves nothing that overlaps a better box by the threshold or more', async () => {
