@@ -31,9 +31,18 @@ export function softmaxLoss(batch: ScaledEmbeddings): tf.Scalar {
 export function softmaxDistillationLoss(student: ScaledEmbeddings, teacher: ScaledEmbeddings): tf.Scalar {
   const count = student.images.shape[0] ?? 0;
   const [taught, learnt] = [logitsOf(teacher), logitsOf(student)];
-  const agreement = (from: tf.Tensor, to: tf.Tensor) => tf.sum(tf.mul(tf.softmax(from), tf.logSoftmax(to)));
+  const agreement = (from: tf.Tensor, to: tf.Tensor) => tf.sum(tf.mul(targets(from), tf.logSoftmax(to)));
   const both = tf.add(agreement(taught, learnt), agreement(tf.transpose(taught), tf.transpose(learnt)));
   return tf.div(tf.neg(both), 2 * count) as tf.Scalar;
+}
+
+/** Row-wise probabilities that are targets: what they came from gets no gradient. */
+function targets(logits: tf.Tensor): tf.Tensor {
+  const constant = tf.customGrad((x) => ({
+    value: tf.softmax(x as tf.Tensor),
+    gradFunc: () => tf.zerosLike(x as tf.Tensor),
+  }));
+  return constant(logits);
 }
 
 function logitsOf({ images, texts, scaleLog }: ScaledEmbeddings): tf.Tensor {
