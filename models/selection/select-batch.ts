@@ -5,7 +5,7 @@ import { ownPairs, ownScore, type PairModel, pairsOf, type SelectionLoss } from 
 import { createRowOrder, type Rows } from './row-order.ts';
 import { createRunningScores, type RunningScores } from './running-scores.ts';
 import type { Precision } from './tile-graph.ts';
-import { pickedSums } from './tile-sums.ts';
+import { createTileSums } from './tile-sums.ts';
 import { chunkSizes, highest, withGumbelNoise } from './top-k.ts';
 
 /** What a pair is wanted for (JEST, section 2): hard for the learner, easy for the reference, or both. */
@@ -70,10 +70,7 @@ export async function selectBatch(
   const count = countOf(learner, teacher);
   if (batch > count) throw new Error(`cannot select ${batch} of ${count} pairs`);
   const models = modelsOf(learner, teacher, options.method).map(({ model, name, sign }) => {
-    const { similarities, bound } = ownPairs(model, name);
-    const precision = options.precision ?? precisionFor(count);
-    const running = createRunningScores(count, loss);
-    return { model, sign, similarities, running, tiles: { loss, precision, bound, threads } };
+    return { model, sign, similarities: ownPairs(model, name), running: createRunningScores(count, loss) };
   });
   const selfScores = new Float64Array(count);
   for (const { model, sign, similarities } of models) {
@@ -87,6 +84,10 @@ export async function selectBatch(
   const taken = new Uint8Array(count);
   const result = emptySelection(batch);
   const order = createRowOrder(count, matrices);
+  const precision = options.precision ?? precisionFor(count);
+  const scoring = models.map(({ model, running, sign }) => {
+    return { running, sign, tiles: createTileSums(model, order, { loss, precision, threads }) };
+  });
   let position = 0;
   try {
     for (const [chunk, size] of chunkSizes(batch, options.chunks).entries()) {
@@ -106,13 +107,12 @@ export async function selectBatch(
       // After the last chunk nobody asks for the conditional scores.
       if (position === batch) break;
       order.pick(picked);
-      for (const { model, running, tiles } of models) {
-        for await (const tile of pickedSums(model, order, picked.length, tiles))
-          running.add(tile, order.rowAt);
+      for (const { running, tiles } of scoring) {
+        for await (const tile of tiles(picked.length)) running.add(tile, order.rowAt);
       }
       for (let place = 0; place < order.open(); place += 1) {
         const i = order.rowAt(place);
-        logits[i] = conditionalScore(selfScores[i] as number, models, i);
+        logits[i] = conditionalScore(selfScores[i] as number, scoring, i);
       }
       equalizeDuplicates(logits, duplicates, taken);
     }
