@@ -32,8 +32,18 @@ export function pairsOf({ images, texts, dimension }: PairModel, name: string): 
 export function ownPairs({ images, texts, dimension: d }: PairModel, name: string): Float64Array {
   const similarities = new Float64Array(images.length / d);
   for (let i = 0; i < similarities.length; i += 1) {
-    let product = 0;
-    for (let k = i * d; k < (i + 1) * d; k += 1) product += (images[k] as number) * (texts[k] as number);
+    // Four sums at a time: the processor waits less for each.
+    let [a, b, c, e] = [0, 0, 0, 0];
+    let k = i * d;
+    const end = k + d;
+    for (; k + 3 < end; k += 4) {
+      a += (images[k] as number) * (texts[k] as number);
+      b += (images[k + 1] as number) * (texts[k + 1] as number);
+      c += (images[k + 2] as number) * (texts[k + 2] as number);
+      e += (images[k + 3] as number) * (texts[k + 3] as number);
+    }
+    for (; k < end; k += 1) a += (images[k] as number) * (texts[k] as number);
+    const product = a + b + (c + e);
     // Infinity times anything is no finite number, and neither is what NaN was added to.
     if (!Number.isFinite(product)) {
       throw new Error(`pair ${i} has no finite score: the ${name}'s embeddings of it hold NaN or infinity`);

@@ -78,7 +78,7 @@ export function createTileSums(
           new Tensor('float32', matrix.subarray(start * d, end * d), [end - start, d]);
         const feeds = { ...blocks, images: tile(images), texts: tile(texts) };
         let values = await run(feeds, group);
-        if (bounded && values.some((sums) => !sums.every(Number.isFinite))) {
+        if (bounded && !values.every(allFinite)) {
           bounded = false;
           values = await run(feeds, group);
         }
@@ -101,6 +101,12 @@ function planBlock(picked: number, loss: SelectionLoss, precision: Precision) {
     const group = largestDivisor(width, mostFactors);
     if (group >= Math.min(fewFactors, width)) return { width, group };
   }
+}
+
+function allFinite(values: Float32Array | Float64Array): boolean {
+  let total = 0;
+  for (let i = 0; i < values.length; i += 1) total += values[i] as number;
+  return Number.isFinite(total);
 }
 
 function scalarOf(value: number, precision: Precision): Tensor {
