@@ -21,8 +21,8 @@ export interface TileSums {
 
 /** Picked rows of one tile, at most: with more of them the tile would leave the caches. */
 const mostPicked = 512;
-/** Products of one tile for each thread, about: 256 kB of them stay in a core's second cache. */
-const threadProducts = 2 ** 16;
+/** Products of one tile for each thread, about: 512 kB of them stay in a core's second cache. */
+const threadProducts = 2 ** 17;
 /** Factors of at most 2 whose product float32 holds. */
 const mostFactors = 127;
 /** Below this many factors a product, rows of zeros are worth adding to have more. */
@@ -49,14 +49,15 @@ export function createTileSums(
   // Most models' logits are low: the shorter form is tried until it fails once.
   let bounded = loss === 'sigmoid' && precision === 'float32';
 
-  const run = async (feeds: InferenceSession.FeedsType, group: number) => {
-    const session = await sessionOf({ loss, precision, group, bounded }, threads);
+  const run = async (session: InferenceSession, feeds: InferenceSession.FeedsType) => {
     const outputs = await session.run({ ...feeds, ...scalars });
     return names.map((name) => numbersOf(outputs[name]?.data));
   };
   return async function* (picked) {
     const open = order.open();
     const { width, group } = planBlock(Math.ceil(picked / Math.ceil(picked / mostPicked)), loss, precision);
+    const graph = () => sessionOf({ loss, precision, group, bounded }, threads);
+    let session = await graph();
     const tileRows = Math.max(64, Math.floor((threadProducts * threads) / width / 64) * 64);
     for (let from = 0; from < picked; from += width) {
       const used = Math.min(width, picked - from);
@@ -77,10 +78,11 @@ export function createTileSums(
         const tile = (matrix: Float32Array) =>
           new Tensor('float32', matrix.subarray(start * d, end * d), [end - start, d]);
         const feeds = { ...blocks, images: tile(images), texts: tile(texts) };
-        let values = await run(feeds, group);
+        let values = await run(session, feeds);
         if (bounded && !values.every(allFinite)) {
           bounded = false;
-          values = await run(feeds, group);
+          session = await graph();
+          values = await run(session, feeds);
         }
         if (surplus > 0)
           for (const sums of values)
