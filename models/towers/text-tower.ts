@@ -57,7 +57,8 @@ function mergeTokens(
   // What is beyond the text counts as nothing, so that it is the same at every padded width.
   const present = tf.reshape(tf.sub(1, pads), [batch * length * stride, 1]);
   const own = tf.reshape(tf.mul(embedded, present), [batch, length, group]);
-  const beyond = tf.zeros([batch, 1, group]);
+  // Zeros of the batch's own size: exported towers take a batch of any.
+  const beyond = tf.mul(tf.slice(own, [0, 0, 0], [-1, 1, -1]), 0);
   const next = tf.slice(tf.concat([own, beyond], 1), [0, 1, 0], [-1, length, -1]);
   return dense(weights, 'text.merge', tf.reshape(tf.concat([own, next], 2), [batch * length, 2 * group]));
 }

@@ -11,20 +11,23 @@ import { initializeParameters } from '../../models/towers.ts';
 import { createRandom } from '../../schemas/random.ts';
 import { normals, toyConfig, worst } from './toy-towers.ts';
 
-const parameters = initializeParameters(toyConfig, createRandom(21));
 const size = 8 * 8 * 3;
 const images = normals(8 * size, 'images');
 const texts = ['one', 'two words', '', 'FOUR', 'five '.repeat(30), 'six', 'seven', 'acht'];
 
-describe('exported towers', () => {
+describe.each([
+  ['a token a position', toyConfig],
+  ['merged tokens', { ...toyConfig, textStride: 2 } as const],
+])('exported towers, %s', (_, config) => {
+  const parameters = initializeParameters(config, createRandom(21));
   let folder: string;
   let ofImages: Float32Array;
   let ofTexts: Float32Array;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'export-'));
-    await exportTowersOnnx(toyConfig, parameters, join(folder, 'made'));
+    await exportTowersOnnx(config, parameters, join(folder, 'made'));
     const executor = createOnnxExecutor({ threads: 1 });
-    const embedder = await createEmbedder({ executor, config: toyConfig, parameters, frozen: true });
+    const embedder = await createEmbedder({ executor, config, parameters, frozen: true });
     ofImages = await embedder.embedImages(images, 8);
     ofTexts = await embedder.embedTexts(texts);
     await embedder.dispose();
@@ -57,7 +60,7 @@ describe('exported towers', () => {
 
   it('are not written from parameters that do not fit', async () => {
     const { logit_bias: _, ...rest } = parameters;
-    await expect(exportTowersOnnx(toyConfig, rest, join(folder, 'no'))).rejects.toThrow(
+    await expect(exportTowersOnnx(config, rest, join(folder, 'no'))).rejects.toThrow(
       /'logit_bias' is missing/,
     );
   });
