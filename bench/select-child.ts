@@ -6,7 +6,22 @@ import { selectBatch } from '../models/selection/select-batch.ts';
 import { chunkSizes } from '../models/selection/top-k.ts';
 import { createRandom } from '../schemas/random.ts';
 import { selectDense } from './dense-onnx.ts';
-import type { SelectSize } from './select.ts';
+
+/** What is selected from what. */
+export interface SelectSize {
+  /** B. */
+  readonly pairs: number;
+  /** b. */
+  readonly batch: number;
+  readonly dimension: number;
+  readonly chunks: number;
+  readonly loss: SelectionLoss;
+  /** exp(t) and the bias of each model. */
+  readonly scales: {
+    readonly learner: readonly [scale: number, bias: number];
+    readonly teacher: readonly [scale: number, bias: number];
+  };
+}
 
 /** What a child process measures: one way of selecting, so that its peak memory is its own. */
 export interface ChildRequest {

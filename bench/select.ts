@@ -6,23 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { SelectionLoss } from '../models/selection/pair-model.ts';
-import type { ChildFigures, ChildRequest } from './select-child.ts';
-
-/** What is selected from what. */
-export interface SelectSize {
-  /** B. */
-  readonly pairs: number;
-  /** b. */
-  readonly batch: number;
-  readonly dimension: number;
-  readonly chunks: number;
-  readonly loss: SelectionLoss;
-  /** exp(t) and the bias of each model. */
-  readonly scales: {
-    readonly learner: readonly [scale: number, bias: number];
-    readonly teacher: readonly [scale: number, bias: number];
-  };
-}
+import type { ChildFigures, ChildRequest, SelectSize } from './select-child.ts';
 
 /** SigLIP's initial scale and bias for the learner, and values such as it ends with for the teacher. */
 const scales = { learner: [10, -10], teacher: [112, -16] } as const;
