@@ -1,7 +1,7 @@
 import { openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { createGraph } from '../models/onnx/graph.ts';
-import type { PairModel } from '../models/selection/pair-model.ts';
+import type { PairModel, SelectionLoss } from '../models/selection/pair-model.ts';
 import { selectBatch } from '../models/selection/select-batch.ts';
 import { chunkSizes } from '../models/selection/top-k.ts';
 import { createRandom } from '../schemas/random.ts';

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { SelectionLoss } from '../models/selection/pair-model.ts';
 import type { ChildFigures, ChildRequest, SelectSize } from './select-child.ts';
 
 /** SigLIP's initial scale and bias for the learner, and values such as it ends with for the teacher. */
