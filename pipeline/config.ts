@@ -3,12 +3,14 @@ import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { checkImagesOptionsSchema } from '../stages/check-images.ts';
 import { cleanTextsOptionsSchema } from '../stages/clean-texts.ts';
+import { deduplicateOptionsSchema } from '../stages/deduplicate.ts';
 import { identifyLanguageOptionsSchema } from '../stages/identify-language.ts';
 import { labelRegionsOptionsSchema } from '../stages/label-regions.ts';
 import { mixOptionsSchema } from '../stages/mix-languages.ts';
 import { readShardsOptionsSchema } from '../stages/read-shards.ts';
 import { writeShardsOptionsSchema } from '../stages/write-shards.ts';
 import { distillOptionsSchema, evaluationOptionsSchema, teachOptionsSchema } from './distill/options.ts';
+import { decontaminateOptionsSchema } from './duplicates/evaluation-set.ts';
 import { UsageError } from './errors.ts';
 
 const pathsSchema = z
@@ -29,6 +31,9 @@ export const configSchema = z.strictObject({
   images: checkImagesOptionsSchema.prefault({}),
   texts: cleanTextsOptionsSchema.omit({ seed: true }).prefault({}),
   language: identifyLanguageOptionsSchema.prefault({}),
+  /** `shards`: an evaluation set, whose images and near duplicates are kept out of the data. */
+  decontaminate: decontaminateOptionsSchema.extend({ shards: pathsSchema }).optional(),
+  deduplicate: deduplicateOptionsSchema.prefault({}),
   /** `enabled: false` keeps every row. */
   mix: mixOptionsSchema.extend({ enabled: z.boolean().default(true) }).prefault({}),
   regions: regionsSchema.prefault({}),

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { deduplicate } from '../../stages/deduplicate.ts';
+import { type Duplicate, deduplicate } from '../../stages/deduplicate.ts';
 import { readBatch, rememberingContext, runStage, valuesOf } from '../support.ts';
+
+const copyOf = (kept: string): Duplicate => ({ reason: 'exact-duplicate', value: `of ${kept}`, kept });
 
 describe('deduplicating', () => {
   it('drops the rows that the plan names, with the key that is kept', async () => {
     const { context, dropped } = rememberingContext();
-    const plan = async (shard: string) => new Map(shard === 'b.parquet' ? [[1, 'a0']] : []);
+    const plan = async (shard: string) => new Map(shard === 'b.parquet' ? [[1, copyOf('a0')]] : []);
     const rows = (prefix: string) => [0, 1, 2].map((i) => ({ key: `${prefix}${i}` }));
     const out = await runStage(
       deduplicate(plan),
@@ -22,7 +24,7 @@ describe('deduplicating', () => {
     let asked = 0;
     const plan = async () => {
       asked += 1;
-      return new Map<number, string>();
+      return new Map<number, Duplicate>();
     };
     const batch = readBatch([0, 1, 2, 3].map((i) => ({ key: `k${i}` })));
     await runStage(deduplicate(plan), context, batch.slice(0, 2), batch.slice(2, 4));

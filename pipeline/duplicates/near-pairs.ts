@@ -1,0 +1,150 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DuckDBBlobValue } from '@duckdb/node-api';
+import { type Band, type BandPlan, bandRows, flipMasks, planBands } from '../../models/duplicates/bands.ts';
+import { colourBytes, colourDistance } from '../../models/duplicates/fingerprint.ts';
+import type { Nearness } from '../../stages/duplicates/nearness.ts';
+import { type Database, quoted } from './database.ts';
+import { hashColumns } from './fingerprint-file.ts';
+
+/** Which fingerprints are compared: each crop of a probe with the whole image of a base. */
+export interface Comparison {
+  /** Tables of id, hash_0 to hash_8, colours. */
+  readonly probe: string;
+  readonly base: string;
+  /** Where the pairs go: a table of probe, base, distance, colours. */
+  readonly into: string;
+}
+
+/** How the search is cut up: rows that are joined at a time. */
+export interface Partitioning {
+  readonly partitionRows: number;
+}
+
+/**
+ * Finds every pair of a probe and another base whose fingerprints are near, and adds it to the table `into` with its
+ * distance in bits and its colours' in grey levels; a pair that is near by several crops is there for each.
+ *
+ * Hashes meet in bands ({@link planBands}). Each band is written to partitions of about `partitionRows` rows by what
+ * its bits are, and DuckDB joins one partition after the other: memory doesn't grow with the rows, disk does, by a
+ * band's share (21 bytes a row of {@link bandRows}, before compression). `folder` holds a band's files as long as it
+ * takes.
+ */
+export async function findNearPairs(
+  database: Database,
+  { probe, base, into }: Comparison,
+  options: Nearness & Partitioning,
+  folder: string,
+): Promise<void> {
+  await database.run(
+    `CREATE TABLE IF NOT EXISTS ${into} (probe BIGINT, base BIGINT, distance INT, colours DOUBLE)`,
+  );
+  const [{ rows = 0 } = {}] = await database.rows(
+    `SELECT (SELECT count(*) FROM ${probe}) + (SELECT count(*) FROM ${base}) AS rows`,
+  );
+  if (Number(rows) === 0) return;
+  const plan = planBands(options.radius, Number(rows));
+  const partitions = Math.ceil(bandRows(plan, Number(rows)) / options.partitionRows);
+  await database.run(
+    'CREATE OR REPLACE TABLE candidates (probe BIGINT, crop TINYINT, base BIGINT, distance INT)',
+  );
+  for (const [i, band] of plan.bands.entries()) {
+    const at = join(folder, 'band');
+    await writeBand(database, { probe, base }, band, plan.flips, partitions, at);
+    for (const part of await readdir(join(at, 'probe'))) {
+      const files = (side: string) => quoted(join(at, side, part, '*.parquet'));
+      const has = await readdir(join(at, 'base', part)).catch(() => []);
+      if (has.length === 0) continue;
+      await database.run(joinSql(files, plan, i, options.radius, probe === base));
+    }
+    await rm(at, { recursive: true });
+  }
+  await keepThoseOfLikeColours(database, { probe, base, into }, options.colours);
+  await database.run('DROP TABLE candidates');
+}
+
+const bandMask = ({ bits }: Band) => BigInt.asIntN(64, (1n << BigInt(bits)) - 1n);
+const bitsOf = (hash: string, band: Band) => `((${hash} >> ${band.shift}) & ${literal(bandMask(band))})`;
+
+/** The smallest integer has no literal of its own. */
+function literal(value: bigint): string {
+  return value === -(2n ** 63n) ? '(-9223372036854775807 - 1)::BIGINT' : `(${value})::BIGINT`;
+}
+
+async function writeBand(
+  database: Database,
+  { probe, base }: Pick<Comparison, 'probe' | 'base'>,
+  band: Band,
+  flips: number,
+  partitions: number,
+  folder: string,
+): Promise<void> {
+  const crops = hashColumns.map((_, crop) => crop).join(', ');
+  const masks = flipMasks(band.bits, flips).map(literal).join(', ');
+  const sides = {
+    probe: `SELECT *, ${bitsOf('hash', band)} AS value FROM (
+              SELECT id, unnest([${crops}])::TINYINT AS crop, unnest([${hashColumns.join(', ')}]) AS hash
+              FROM ${probe})`,
+    base: `SELECT id, hash, xor(${bitsOf('hash', band)}, mask) AS value FROM (
+             SELECT id, hash_0 AS hash, unnest([${masks}]) AS mask FROM ${base})`,
+  };
+  await rm(folder, { recursive: true, force: true });
+  for (const [side, sql] of Object.entries(sides)) {
+    await database.run(
+      `COPY (SELECT *, hash(value) % ${partitions} AS part FROM (${sql}))
+       TO ${quoted(join(folder, side))} (FORMAT parquet, PARTITION_BY (part))`,
+    );
+  }
+}
+
+function joinSql(
+  files: (side: string) => string,
+  plan: BandPlan,
+  at: number,
+  radius: number,
+  isSameSet: boolean,
+): string {
+  // A pair that meets in several bands is taken where it meets first.
+  const notBefore = plan.bands
+    .slice(0, at)
+    .map((band) => `AND bit_count(${bitsOf('difference', band)}) > ${plan.flips}`);
+  return `
+    INSERT INTO candidates
+    SELECT probe, crop, base, bit_count(difference) FROM (
+      SELECT p.id AS probe, p.crop, b.id AS base, xor(p.hash, b.hash) AS difference
+      FROM read_parquet(${files('probe')}, hive_partitioning = false) p
+      JOIN read_parquet(${files('base')}, hive_partitioning = false) b ON p.value = b.value
+      ${isSameSet ? 'WHERE p.id <> b.id' : ''})
+    WHERE bit_count(difference) <= ${radius} ${notBefore.join(' ')}`;
+}
+
+async function keepThoseOfLikeColours(
+  database: Database,
+  { probe, base, into }: Comparison,
+  most: number,
+): Promise<void> {
+  const candidates = database.stream(
+    `SELECT c.probe, c.crop, c.base, c.distance, p.colours, b.colours
+     FROM candidates c JOIN ${probe} p ON p.id = c.probe JOIN ${base} b ON b.id = c.base`,
+  );
+  await database.append(into, async (appender) => {
+    for await (const [probes = [], crops, bases, distances, ofProbes, ofBases] of candidates) {
+      for (let i = 0; i < probes.length; i += 1) {
+        const crop = Number(crops?.[i]);
+        const [a, b] = [bytesOf(ofProbes?.[i]), bytesOf(ofBases?.[i])];
+        const colours = colourDistance(a, crop * colourBytes, b, 0);
+        if (colours > most) continue;
+        appender.appendBigInt(probes[i] as bigint);
+        appender.appendBigInt(bases?.[i] as bigint);
+        appender.appendInteger(Number(distances?.[i]));
+        appender.appendDouble(colours);
+        appender.endRow();
+      }
+    }
+  });
+}
+
+function bytesOf(value: unknown): Uint8Array {
+  if (value instanceof DuckDBBlobValue) return value.bytes;
+  throw new Error(`colours should be bytes, and are ${typeof value}`);
+}
