@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DuckDBBlobValue } from '@duckdb/node-api';
 import { type Band, type BandPlan, bandRows, flipMasks, planBands } from '../../models/duplicates/bands.ts';
@@ -19,6 +19,8 @@ export interface Comparison {
 /** How the search is cut up: rows that are joined at a time. */
 export interface Partitioning {
   readonly partitionRows: number;
+  /** The bands; those that suit the radius and the number of rows when absent. */
+  readonly plan?: BandPlan;
 }
 
 /**
@@ -39,17 +41,19 @@ export async function findNearPairs(
   await database.run(
     `CREATE TABLE IF NOT EXISTS ${into} (probe BIGINT, base BIGINT, distance INT, colours DOUBLE)`,
   );
-  const [{ rows = 0 } = {}] = await database.rows(
-    `SELECT (SELECT count(*) FROM ${probe}) + (SELECT count(*) FROM ${base}) AS rows`,
-  );
-  if (Number(rows) === 0) return;
-  const plan = planBands(options.radius, Number(rows));
-  const partitions = Math.ceil(bandRows(plan, Number(rows)) / options.partitionRows);
+  const count = async (table: string) =>
+    Number((await database.rows(`SELECT count(*) AS rows FROM ${table}`))[0]?.rows ?? 0);
+  const [probes, bases] = [await count(probe), await count(base)];
+  if (probes === 0 || bases === 0) return;
+  const rows = Math.max(probes, bases);
+  const plan = options.plan ?? planBands(options.radius, rows);
+  const partitions = Math.ceil(bandRows(plan, rows) / options.partitionRows);
   await database.run(
     'CREATE OR REPLACE TABLE candidates (probe BIGINT, crop TINYINT, base BIGINT, distance INT)',
   );
   for (const [i, band] of plan.bands.entries()) {
-    const at = join(folder, 'band');
+    // A name of its own: DuckDB keeps what it read of a file, and a second file of that name would be taken for it.
+    const at = join(folder, `${into}-${i}`);
     await writeBand(database, { probe, base }, band, plan.flips, partitions, at);
     for (const part of await readdir(join(at, 'probe'))) {
       const files = (side: string) => quoted(join(at, side, part, '*.parquet'));
@@ -88,7 +92,7 @@ async function writeBand(
     base: `SELECT id, hash, xor(${bitsOf('hash', band)}, mask) AS value FROM (
              SELECT id, hash_0 AS hash, unnest([${masks}]) AS mask FROM ${base})`,
   };
-  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder);
   for (const [side, sql] of Object.entries(sides)) {
     await database.run(
       `COPY (SELECT *, hash(value) % ${partitions} AS part FROM (${sql}))
