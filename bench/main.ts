@@ -1,22 +1,33 @@
 import { Command } from 'commander';
+import { countOf } from '../pipeline/cli/sources.ts';
+import { benchDuplicates } from './duplicates.ts';
 import { benchTrain } from './train.ts';
 
+type Figures = Record<string, number | string>;
+
+/** What a bench may be told; those that have no use for it leave it. */
+interface BenchOptions {
+  readonly rows?: number;
+}
+
 /** The benches by name: each answers figures, ratios where two things are compared in one run. */
-const benches: Readonly<Record<string, () => Promise<Record<string, number | string>>>> = {
+const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
+  duplicates: benchDuplicates,
   train: () => benchTrain({ seconds: 15 }),
 };
 
 await new Command('bench')
   .argument('<name>', Object.keys(benches).join(', '))
   .option('--json', 'print one JSON object last')
-  .action(async (name: string, options: { json?: boolean }) => {
+  .option('--rows <n>', 'rows of the pool that a bench builds', countOf)
+  .action(async (name: string, options: BenchOptions & { json?: boolean }) => {
     const bench = benches[name];
     if (bench === undefined) {
       process.stderr.write(`no bench ${name}: there are ${Object.keys(benches).join(', ')}\n`);
       process.exitCode = 2;
       return;
     }
-    const figures = await bench();
+    const figures = await bench(options);
     for (const [figure, value] of Object.entries(figures)) process.stdout.write(`${figure}: ${value}\n`);
     if (options.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
   })
