@@ -18,8 +18,8 @@ export interface Fingerprint {
   readonly detail: number;
 }
 
-/** The side that images are shrunk to before anything is measured. */
-const grid = 32;
+/** The side that images are shrunk to before anything is measured: a multiple of 4. */
+const grid = 24;
 /** What a crop leaves out at a side: with it, a copy that lost up to 5% there is near one of the crops. */
 const sliver = 0.025;
 const cells = 4;
@@ -47,8 +47,9 @@ const cellsOf = windows.map(([from, to]) => coverage(cells, grid, from * grid, t
  * Describes an image by its low frequencies and its colours, for the whole of it and for 8 crops.
  *
  * The hash is that of Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions" (2010, section
- * 3.2), a discrete cosine transform of the luma at 32 x 32, with two changes: frequencies are taken by u + v and not
- * from a square, and a bit is set over a small amplitude and not over the median.
+ * 3.2), the low frequencies of a discrete cosine transform of the luma, with three changes: it is taken at 24 x 24 and
+ * not 32 x 32, frequencies are chosen by u + v and not from a square, and a bit is set over a small amplitude and not
+ * over the median.
  */
 export function fingerprint(image: RgbImage): Fingerprint {
   const small = shrink(image, grid);
@@ -121,23 +122,32 @@ function cosines(window: Coverage): Float64Array {
 function transformRows(luma: Float64Array, across: Float64Array): Float64Array {
   const rows = new Float64Array((highest + 1) * grid);
   for (let u = 0; u <= highest; u += 1) {
-    for (let y = 0; y < grid; y += 1) {
-      let sum = 0;
-      for (let x = 0; x < grid; x += 1) sum += (across[u * grid + x] ?? 0) * (luma[y * grid + x] ?? 0);
-      rows[u * grid + y] = sum;
-    }
+    for (let y = 0; y < grid; y += 1) rows[u * grid + y] = dot(across, u * grid, luma, y * grid);
   }
   return rows;
 }
 
 function transformColumns(rows: Float64Array, down: Float64Array, amplitudes: Float64Array): void {
   for (let i = 0; i < hashBits; i += 1) {
-    const u = (frequencies.u[i] ?? 0) * grid;
-    const v = (frequencies.v[i] ?? 0) * grid;
-    let sum = 0;
-    for (let y = 0; y < grid; y += 1) sum += (down[v + y] ?? 0) * (rows[u + y] ?? 0);
-    amplitudes[i] = sum;
+    const u = frequencies.u[i] ?? 0;
+    const v = frequencies.v[i] ?? 0;
+    amplitudes[i] = dot(down, v * grid, rows, u * grid);
   }
+}
+
+/** The dot product of {@link grid} numbers from the offsets on: four sums at a time, which wait for no other. */
+function dot(a: Float64Array, aOffset: number, b: Float64Array, bOffset: number): number {
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  for (let i = aOffset, j = bOffset; i < aOffset + grid; i += 4, j += 4) {
+    s0 += (a[i] ?? 0) * (b[j] ?? 0);
+    s1 += (a[i + 1] ?? 0) * (b[j + 1] ?? 0);
+    s2 += (a[i + 2] ?? 0) * (b[j + 2] ?? 0);
+    s3 += (a[i + 3] ?? 0) * (b[j + 3] ?? 0);
+  }
+  return s0 + s1 + (s2 + s3);
 }
 
 function setBits(amplitudes: Float64Array, halves: Uint32Array, crop: number): void {
