@@ -20,6 +20,8 @@ export interface Embedder {
   embedImages(images: Float32Array, count: number): Promise<Float32Array>;
   /** Texts to unit rows [count * d], in their order; each is run at the narrowest width that holds it. */
   embedTexts(texts: readonly string[]): Promise<Float32Array>;
+  /** Floating-point operations of all runs so far, as the executor counts them; null where it doesn't. */
+  flops(): number | null;
   /** Replaces the weights. Throws when the embedder is frozen, or they don't fit the towers. */
   update(parameters: Parameters): void;
   dispose(): Promise<void>;
@@ -82,6 +84,10 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
     programs.set(key, compiled);
     return compiled;
   };
+  let flops: number | null = 0;
+  const addFlops = (program: CompiledProgram) => {
+    flops = flops === null || program.flops === null ? null : flops + program.flops;
+  };
   const weightsOf = (tower: string) => (frozen ? {} : ofTower(parameters, tower));
 
   const embedBucket = async (texts: readonly string[], width: number): Promise<Float32Array> => {
@@ -94,6 +100,7 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
       const padded = [...part, ...new Array<string>(batch - part.length).fill('')];
       const tokens = { shape: [batch, width], dtype: 'int32', data: tokenize(padded, width) } as const;
       const { embeddings } = await program.run({ ...weights, tokens });
+      addFlops(program);
       rows.set(rowsOf(embeddings?.data, part.length * d), from * d);
     }
     return rows;
@@ -113,6 +120,7 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
         data.set(images.subarray(from * imageLength, (from + used) * imageLength));
         const input = { shape: [batch, imageSize, imageSize, 3], dtype: 'float32', data } as const;
         const { embeddings } = await program.run({ ...weights, images: input });
+        addFlops(program);
         rows.set(rowsOf(embeddings?.data, used * d), from * d);
       }
       return rows;
@@ -135,6 +143,7 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
       }
       return result;
     },
+    flops: () => flops,
     update(next) {
       if (frozen)
         throw new Error("a frozen embedder's weights can't be replaced: make it with frozen: false");

@@ -32,6 +32,8 @@ export interface Program {
 
 /** A program made ready for one set of input shapes. */
 export interface CompiledProgram {
+  /** Floating-point operations of its matrix products in one run; null where the executor doesn't count them. */
+  readonly flops: number | null;
   /** Runs the program. Throws when an input is missing, unknown or misshapen. */
   run(inputs: Readonly<Record<string, TensorValue>>): Promise<Record<string, TensorValue>>;
   /** Releases what the program holds; it cannot run afterwards. */

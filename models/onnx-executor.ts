@@ -18,7 +18,7 @@ export function createOnnxExecutor(options: OnnxExecutorOptions = {}): Executor 
   return {
     name: 'onnx',
     async compile(program): Promise<CompiledProgram> {
-      const { model, outputs } = traceProgram(program);
+      const { model, outputs, flops } = traceProgram(program);
       const session = await InferenceSession.create(model, {
         intraOpNumThreads: threads,
         interOpNumThreads: 1,
@@ -28,6 +28,7 @@ export function createOnnxExecutor(options: OnnxExecutorOptions = {}): Executor 
         // Never set_denormal_as_zero: it would change the arithmetic of this thread's JavaScript as well.
       });
       return {
+        flops,
         async run(inputs) {
           checkInputs(program, inputs);
           const feeds = Object.fromEntries(

@@ -9,6 +9,7 @@ export function createTfjsExecutor(): Executor {
     name: 'tfjs-cpu',
     async compile(program) {
       return {
+        flops: null,
         async run(inputs) {
           checkInputs(program, inputs);
           const previous = tf.engine().backendName;

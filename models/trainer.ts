@@ -51,6 +51,8 @@ export interface Trainer {
   step(step: TrainStep): Promise<StepResult>;
   /** A copy of the weights as they are. */
   parameters(): Parameters;
+  /** Floating-point operations of the steps taken so far, as its executor counts them; null where it doesn't. */
+  flops(): number | null;
   /** A copy of Adam's memory. */
   moments(): Moments;
   dispose(): Promise<void>;
@@ -71,6 +73,7 @@ export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
   let first = start ? flatten(layout, start.first) : new Float32Array(lengthOf(layout));
   let second = start ? flatten(layout, start.second) : new Float32Array(lengthOf(layout));
   let taken = start?.step ?? 0;
+  let flops: number | null = 0;
 
   const programs = new Map<number, Promise<CompiledProgram>>();
   const programOf = (tokens: number) => {
@@ -112,9 +115,11 @@ export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
       first = floats(outputs, 'newFirst');
       second = floats(outputs, 'newSecond');
       taken += 1;
+      flops = flops === null || program.flops === null ? null : flops + program.flops;
       return { loss, gradientNorm };
     },
     parameters: () => unflatten(layout, parameters),
+    flops: () => flops,
     moments: () => ({ step: taken, first: unflatten(layout, first), second: unflatten(layout, second) }),
     async dispose() {
       const compiled = [...programs.values()];

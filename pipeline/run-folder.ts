@@ -22,7 +22,7 @@ const ours = [
 
 /**
  * Makes a run's folder ready: an earlier run's files are cleared away. Throws a {@link UsageError} when the folder
- * holds anything that a run doesn't make.
+ * holds anything that a run doesn't make, or shards that no run left there.
  */
 export async function prepareRunFolder(folder: string): Promise<void> {
   const facts = await stat(folder).catch(() => null);
@@ -33,6 +33,12 @@ export async function prepareRunFolder(folder: string): Promise<void> {
   if (foreign.length > 0) {
     throw new UsageError(
       `--out: ${folder} holds ${foreign.slice(0, 3).join(', ')}, which no run made: choose an empty folder`,
+    );
+  }
+  // Shards alone may be somebody's data: a run has a manifest, and one that was cut short its working folder.
+  if (names.length > 0 && !names.includes('manifest.json') && !names.includes('work')) {
+    throw new UsageError(
+      `--out: ${folder} holds ${names.slice(0, 3).join(', ')} and no manifest.json, so it may be data: choose an empty folder`,
     );
   }
   for (const name of names) await rm(join(folder, name), { recursive: true });

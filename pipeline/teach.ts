@@ -1,10 +1,13 @@
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { augmentPixels } from '../models/augment-pixels.ts';
 import { saveTowers } from '../models/checkpoint.ts';
 import { createEmbedder } from '../models/embedder.ts';
 import { createOnnxExecutor } from '../models/onnx-executor.ts';
 import { initializeParameters } from '../models/towers.ts';
 import { createTrainer } from '../models/trainer.ts';
+import { loadTrainingState, saveTrainingState } from '../models/training-state.ts';
 import { createRandom } from '../schemas/random.ts';
 import type { EvaluationScores } from '../schemas/reports.ts';
 import { formSuperBatches } from '../stages/form-super-batches.ts';
@@ -13,6 +16,7 @@ import type { RunContext } from './curate.ts';
 import { evaluate, loadEvaluation } from './distill/evaluate.ts';
 import { type PreparedRows, prepareRows } from './distill/prepare.ts';
 import { inputsOf, rateOf } from './distill/train-learner.ts';
+import { UsageError } from './errors.ts';
 import { resolveShards } from './inputs.ts';
 import { version } from './version.ts';
 
@@ -29,7 +33,8 @@ export interface TeachReport {
 
 /**
  * Trains a teacher with the sigmoid loss on the curated shards in `data`, and writes it to `out` (safetensors, half
- * precision). A checkpoint is written every `checkpointEvery` steps.
+ * precision). A checkpoint is written every `checkpointEvery` steps, and the state beside it (`out`.state) from which a
+ * run that was stopped or killed goes on: its weights come out as if nothing had happened.
  */
 export async function teach(
   config: Config,
@@ -58,19 +63,36 @@ async function teachFrom(
   const { teach: options } = config;
   const { towers, training, batch } = options;
   const executor = createOnnxExecutor({ threads: config.threads });
+  const statePath = `${out}.state`;
+  const identity = identityOf(config, rows);
+  const state = await loadTrainingState(statePath, towers, identity).catch((error: Error) => {
+    throw new UsageError(error.message);
+  });
+  const begun = state?.moments.step ?? 0;
   const trainer = await createTrainer({
     executor,
     config: towers,
-    parameters: initializeParameters(towers, createRandom(`${config.seed}:teacher`), training),
+    parameters:
+      state?.parameters ?? initializeParameters(towers, createRandom(`${config.seed}:teacher`), training),
     optimizer: training,
     batch,
     textTokens: towers.textTokens,
+    moments: state?.moments,
   });
   const batches = formSuperBatches(
     rows.epoch,
     { size: batch, english: options.english, shuffleRows: options.shuffleRows },
     createRandom(`${config.seed}:teacher-batches`),
   );
+  // The batches hang on the seed alone: those of the steps taken are drawn again and let go.
+  for (let step = 0; step < begun; step += 1) await batches.next();
+  const keep = () =>
+    saveTrainingState(
+      statePath,
+      towers,
+      { parameters: trainer.parameters(), moments: trainer.moments() },
+      identity,
+    );
   const save = (step: number) =>
     saveTowers(
       out,
@@ -82,20 +104,25 @@ async function teachFrom(
   const task = run.progress.start('training the teacher', training.steps, 'steps');
   const losses: number[] = [];
   const all = Uint32Array.from({ length: batch }, (_, i) => i);
-  for (let step = 0; step < training.steps; step += 1) {
+  for (let step = begun; step < training.steps; step += 1) {
+    if (run.signal.aborted) await keep();
     run.signal.throwIfAborted();
     const { value: pairs, done } = await batches.next();
     if (done) throw new Error('the batches ended');
-    const inputs = inputsOf(pairs, all, towers.textTokens);
-    const { loss } = await trainer.step({ ...inputs, learningRate: rateOf(training, step) });
+    const { tokens } = inputsOf(pairs, all, towers.textTokens);
+    // A stream a step, so that a run that goes on draws what it would have drawn.
+    const random = createRandom(`${config.seed}:teacher-augmentation:${step}`);
+    const images = augmentPixels(pairs.pixels, towers.imageSize, options.augment, random);
+    const { loss } = await trainer.step({ images, tokens, learningRate: rateOf(training, step) });
     losses.push(loss);
     if (losses.length > 100) losses.shift();
     task.update(step + 1);
-    if ((step + 1) % options.checkpointEvery === 0) await save(step + 1);
+    if ((step + 1) % options.checkpointEvery === 0) await Promise.all([save(step + 1), keep()]);
   }
   task.end();
   await batches.return(undefined);
   await save(training.steps);
+  await rm(statePath, { force: true });
   const report: TeachReport = {
     kind: 'teaching',
     rows: rows.rows,
@@ -117,4 +144,10 @@ async function teachFrom(
     await embedder.dispose();
     return scores;
   }
+}
+
+/** What must be the same for a stopped run to go on: a digest of the recipe's part and of the data's size. */
+function identityOf({ seed, teach: options }: Config, { rows }: PreparedRows): string {
+  const { checkpointEvery: _, ...recipe } = options;
+  return createHash('sha256').update(JSON.stringify({ seed, recipe, rows })).digest('hex');
 }

@@ -77,10 +77,13 @@ export interface LearnerReport {
   readonly steps: number;
   /** Evaluation left out, here and in the curve. */
   readonly seconds: number;
+  /** Floating-point operations of the towers' matrix products, scoring included; null where they aren't counted. */
+  readonly flops: number | null;
   readonly finalLoss: number;
   readonly curve: readonly {
     readonly step: number;
     readonly seconds: number;
+    readonly flops: number | null;
     readonly loss: number;
     readonly evaluation: EvaluationScores | null;
   }[];

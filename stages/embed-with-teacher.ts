@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import { fromFloat16, toFloat16 } from '../models/float16.ts';
 import { decodeRgb } from '../models/images.ts';
 import { normalizePixels } from '../models/pixels.ts';
 import type { Teacher } from '../models/teacher.ts';
@@ -42,6 +43,8 @@ export function embedWithTeacher(
   };
 }
 
+/** Rows that are exact in half precision: Arrow's own rounding halves what lies just below a power of two. */
 function rowsOf(flat: Float32Array, d: number): Float32Array[] {
-  return Array.from({ length: flat.length / d }, (_, i) => flat.subarray(i * d, (i + 1) * d));
+  const rounded = fromFloat16(toFloat16(flat));
+  return Array.from({ length: flat.length / d }, (_, i) => rounded.subarray(i * d, (i + 1) * d));
 }

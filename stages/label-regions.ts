@@ -27,6 +27,11 @@ export const labelRegionsOptionsSchema = z.strictObject({
   windows: z.int().positive().default(12),
   /** What is shown around a window, as a fraction of its sides. */
   context: z.number().min(0).max(1).default(0.1),
+  /**
+   * Added to the teacher's logits before they are read as probabilities. A teacher's bias holds the chances of its
+   * training, one match in a batch; among an image's few dozen queries a match is likelier by log(batch / queries).
+   */
+  logitShift: z.number().default(0),
   /** Boxes that overlap a better one by this or more (intersection over union) are left out. */
   overlap: z.number().min(0).max(1).default(0.4),
   /** The longer side, in pixels, at which images are looked at. */

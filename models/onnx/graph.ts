@@ -9,13 +9,14 @@ const irVersion = 8;
 /** An attribute of a node: whole numbers are written as `int`, arrays as `ints`, texts as `string`. */
 export type Attribute = number | string | readonly number[];
 
-type TypedValues = Float32Array | Int32Array | Uint8Array | BigInt64Array;
+type TypedValues = Float32Array | Float64Array | Int32Array | Uint8Array | BigInt64Array;
 
 interface GraphNode {
   readonly op: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, Attribute>>;
+  readonly flops: number;
 }
 
 interface Initializer {
@@ -24,9 +25,12 @@ interface Initializer {
   readonly data: TypedValues;
 }
 
+/** A dimension of an input or output: its size, or the name of a size that is known at the run only. */
+export type Dimension = number | string;
+
 interface Port {
   readonly name: string;
-  readonly shape: readonly number[];
+  readonly shape: readonly Dimension[];
   readonly dtype: ElementType;
 }
 
@@ -35,7 +39,7 @@ export interface Graph {
   /** The size that stands for a batch of any size, or null when every size is fixed. */
   readonly batch: number | null;
   /** Declares an input. Throws when the name is taken or could collide with a generated one. */
-  input(name: string, shape: readonly number[], dtype: ElementType): void;
+  input(name: string, shape: readonly Dimension[], dtype: ElementType): void;
   /** Adds a tensor under the given name. Throws as {@link Graph.input} does. */
   named(name: string, shape: readonly number[], dtype: ElementType, data: TypedValues): void;
   /** Adds a constant tensor under a generated name. */
@@ -44,19 +48,27 @@ export interface Graph {
   scalar(value: number, dtype: 'float32' | 'int32' | 'bool'): string;
   /** A vector of int64: axes, starts, shapes. Equal ones are shared. */
   integers(values: readonly number[]): string;
-  /** Adds a node with one output and returns its name. */
-  node(op: string, inputs: readonly string[], attributes?: Readonly<Record<string, Attribute>>): string;
+  /** Adds a node with one output and returns its name. `flops` is what a matrix product takes, 2 m n k. */
+  node(
+    op: string,
+    inputs: readonly string[],
+    attributes?: Readonly<Record<string, Attribute>>,
+    flops?: number,
+  ): string;
   /** Adds a node with several outputs. */
   nodes(
     op: string,
     inputs: readonly string[],
     count: number,
     attributes?: Readonly<Record<string, Attribute>>,
+    flops?: number,
   ): string[];
   /** Declares an output that carries the value `from`. */
-  output(name: string, from: string, shape: readonly number[], dtype: ElementType): void;
+  output(name: string, from: string, shape: readonly Dimension[], dtype: ElementType): void;
   /** The serialized model, without the nodes and constants that no output needs. */
   encode(graphName: string): Uint8Array;
+  /** Floating-point operations of the matrix products that some output needs. */
+  flops(): number;
 }
 
 /** Starts an empty graph; with `batch`, leading dimensions of that size are written as dynamic. */
@@ -93,9 +105,9 @@ export function createGraph(batch: number | null = null): Graph {
     shared.set(key, name);
     return name;
   };
-  const nodes: Graph['nodes'] = (op, from, count, attributes = {}) => {
+  const nodes: Graph['nodes'] = (op, from, count, attributes = {}, flops = 0) => {
     const made = Array.from({ length: count }, generate);
-    graphNodes.push({ op, inputs: from, outputs: made, attributes });
+    graphNodes.push({ op, inputs: from, outputs: made, attributes, flops });
     return made;
   };
 
@@ -119,14 +131,15 @@ export function createGraph(batch: number | null = null): Graph {
       share(`int64:${values.join(',')}`, () =>
         constant([values.length], 'int64', BigInt64Array.from(values, BigInt)),
       ),
-    node: (op, from, attributes) => nodes(op, from, 1, attributes)[0] as string,
+    node: (op, from, attributes, flops) => nodes(op, from, 1, attributes, flops)[0] as string,
     nodes,
     output(name, from, shape, dtype) {
       claim(name);
       // An output needs a name of its own, and may be an input or a constant as it is.
-      graphNodes.push({ op: 'Identity', inputs: [from], outputs: [name], attributes: {} });
+      graphNodes.push({ op: 'Identity', inputs: [from], outputs: [name], attributes: {}, flops: 0 });
       outputs.push({ name, shape, dtype });
     },
+    flops: () => reachable(graphNodes, outputs).reduce((sum, { flops }) => sum + flops, 0),
     encode(graphName) {
       const kept = reachable(graphNodes, outputs);
       const used = new Set(kept.flatMap((node) => node.inputs));
@@ -191,8 +204,9 @@ function encodeInitializer([name, { shape, dtype, data }]: [string, Initializer]
 }
 
 function encodePort({ name, shape, dtype }: Port, batch: number | null): object {
-  const dim = shape.map((size, i) =>
-    i === 0 && size === batch ? { dim_param: 'batch' } : { dim_value: size },
-  );
+  const dim = shape.map((size, i) => {
+    if (typeof size === 'string') return { dim_param: size };
+    return i === 0 && size === batch ? { dim_param: 'batch' } : { dim_value: size };
+  });
   return { name, type: { tensor_type: { elem_type: dataTypes[dtype], shape: { dim } } } };
 }

@@ -19,6 +19,8 @@ export interface TracedOutput {
 export interface TracedProgram {
   readonly model: Uint8Array;
   readonly outputs: readonly TracedOutput[];
+  /** Floating-point operations of its matrix products, in one run. */
+  readonly flops: number;
 }
 
 /**
@@ -56,6 +58,6 @@ export function traceProgram(program: Program, batch: number | null = null): Tra
       for (const [, variable] of made) variable.dispose();
       throw new Error(`program ${program.name} made a variable: feed the value as an input`);
     }
-    return { model: graph.encode(program.name), outputs };
+    return { model: graph.encode(program.name), outputs, flops: graph.flops() };
   });
 }

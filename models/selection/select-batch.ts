@@ -1,5 +1,12 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Random } from '../../schemas/random.ts';
-import { addPickedLosses, ownLosses, type PairModel } from './pair-losses.ts';
+import { duplicateRows, equalizeDuplicates } from './duplicates.ts';
+import { ownPairs, ownScore, type PairModel, pairsOf, type SelectionLoss } from './pair-model.ts';
+import { createRowOrder, type Rows } from './row-order.ts';
+import { createRunningScores, type RunningScores } from './running-scores.ts';
+import type { Precision } from './tile-graph.ts';
+import { pickedSums } from './tile-sums.ts';
+import { chunkSizes, highest, withGumbelNoise } from './top-k.ts';
 
 /** What a pair is wanted for (JEST, section 2): hard for the learner, easy for the reference, or both. */
 export type SelectionMethod = 'learnability' | 'hard' | 'easy-reference';
@@ -13,6 +20,14 @@ export interface SelectionOptions {
   readonly method: SelectionMethod;
   /** `gumbel` draws with probability proportional to exp(logit); `greedy` takes the highest. */
   readonly sampling: 'gumbel' | 'greedy';
+  /** The loss that scores pairs; the sigmoid's by default. */
+  readonly loss?: SelectionLoss | undefined;
+  /** Of the products and their reductions; float64 up to 4,096 pairs and float32 above by default. */
+  readonly precision?: Precision | undefined;
+  /** Threads of the products; the machine's cores by default. */
+  readonly threads?: number | undefined;
+  /** Checked before every chunk. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The pairs selected, in the order they were. */
@@ -27,80 +42,127 @@ export interface Selection {
   readonly logits: Float64Array;
 }
 
+/** Pairs up to which float64 is the default: what is small enough to be exact at little cost. */
+const exactPairs = 4096;
+
+/** The precision of a selection from B pairs, unless told. */
+export function precisionFor(count: number): Precision {
+  return count <= exactPairs ? 'float64' : 'float32';
+}
+
 /**
  * Joint example selection (JEST, algorithm 1, arXiv 2406.17711; ACID, 2411.18674): chunk by chunk, each pair scored
  * by its own score plus its scores with the pairs already selected. A score is the learner's loss (hard), the
- * teacher's with its sign turned (easy-reference), or the difference (learnability). Ties go to the lower index.
- * `teacher` may be null for the hard ones. Throws when b is over B, the models' sizes differ, a teacher is missing, or
- * an embedding isn't a finite number.
+ * teacher's with its sign turned (easy-reference), or the difference (learnability). Ties go to the lower index, and
+ * equal pairs score equally. No B x B matrix is made: each chunk adds its pairs' losses to running sums, in tiles.
+ *
+ * A model that the method doesn't use may be null. The models' rows are moved about while it runs, and are back in
+ * place when it ends, also when it throws: let nothing else read them meanwhile. Throws when b is over B, the models'
+ * sizes differ, a model is missing, an embedding isn't a finite number, or the signal is aborted.
  */
-export function selectBatch(
-  learner: PairModel,
+export async function selectBatch(
+  learner: PairModel | null,
   teacher: PairModel | null,
   options: SelectionOptions,
   random: Random,
-): Selection {
-  const models = modelsOf(learner, teacher, options.method);
-  const count = countOf(learner, 'learner');
-  if (teacher && countOf(teacher, 'teacher') !== count) {
-    throw new Error(`the learner embeds ${count} pairs, and the teacher ${countOf(teacher, 'teacher')}`);
-  }
-  if (options.batch > count) throw new Error(`cannot select ${options.batch} of ${count} pairs`);
-  const self = new Float64Array(count);
-  for (const { model, sign } of models) {
-    ownLosses(model).forEach((loss, i) => {
-      self[i] = (self[i] ?? 0) + sign * loss;
-    });
-  }
-  const bad = self.findIndex((score) => !Number.isFinite(score));
-  if (bad >= 0) throw new Error(`pair ${bad} has no finite score: its embeddings hold NaN or infinity`);
-
-  const logits = Float64Array.from(self);
-  const picked: number[] = [];
-  const result = emptySelection(options.batch);
-  const taken = new Uint8Array(count);
-  chunkSizes(options.batch, options.chunks).forEach((size, chunk) => {
-    const fresh = highest(noisy(logits, options.sampling, random), taken, size);
-    for (const index of fresh) {
-      result.indices[picked.length] = index;
-      result.chunks[picked.length] = chunk;
-      result.selfScores[picked.length] = self[index] ?? 0;
-      result.logits[picked.length] = logits[index] ?? 0;
-      picked.push(index);
-      taken[index] = 1;
-    }
-    // After the last chunk nobody asks for the conditional scores.
-    if (picked.length < options.batch) {
-      for (const { model, sign } of models) addPickedLosses(model, fresh, sign, logits);
-    }
+): Promise<Selection> {
+  const { batch, loss = 'sigmoid', threads, signal } = options;
+  const count = countOf(learner, teacher);
+  if (batch > count) throw new Error(`cannot select ${batch} of ${count} pairs`);
+  const models = modelsOf(learner, teacher, options.method).map(({ model, name, sign }) => {
+    const { similarities, bound } = ownPairs(model, name);
+    const precision = options.precision ?? precisionFor(count);
+    const running = createRunningScores(count, loss);
+    return { model, sign, similarities, running, tiles: { loss, precision, bound, threads } };
   });
+  const selfScores = new Float64Array(count);
+  for (const { model, sign, similarities } of models) {
+    for (let i = 0; i < count; i += 1) {
+      selfScores[i] = (selfScores[i] as number) + sign * ownScore(loss, model, similarities[i] as number);
+    }
+  }
+  const matrices = models.flatMap(({ model }) => rowsOf(model));
+  const duplicates = duplicateRows(selfScores, matrices);
+  const logits = Float64Array.from(selfScores);
+  const taken = new Uint8Array(count);
+  const result = emptySelection(batch);
+  const order = createRowOrder(count, matrices);
+  let position = 0;
+  try {
+    for (const [chunk, size] of chunkSizes(batch, options.chunks).entries()) {
+      // Products keep the thread busy: here signals and timers get their turn.
+      await setImmediate();
+      signal?.throwIfAborted();
+      const keys = options.sampling === 'greedy' ? logits : withGumbelNoise(logits, random);
+      const picked = highest(keys, taken, size);
+      for (const index of picked) {
+        result.indices[position] = index;
+        result.chunks[position] = chunk;
+        result.selfScores[position] = selfScores[index] as number;
+        result.logits[position] = logits[index] as number;
+        taken[index] = 1;
+        position += 1;
+      }
+      // After the last chunk nobody asks for the conditional scores.
+      if (position === batch) break;
+      order.pick(picked);
+      for (const { model, running, tiles } of models) {
+        for await (const tile of pickedSums(model, order, picked.length, tiles))
+          running.add(tile, order.rowAt);
+      }
+      for (let place = 0; place < order.open(); place += 1) {
+        const i = order.rowAt(place);
+        logits[i] = conditionalScore(selfScores[i] as number, models, i);
+      }
+      equalizeDuplicates(logits, duplicates, taken);
+    }
+  } finally {
+    order.restore();
+  }
   return result;
 }
 
-/** The sizes of the chunks of a batch of b: floor(b / N) each, the remainder in the last; never an empty one. */
-export function chunkSizes(batch: number, chunks: number): number[] {
-  const count = Math.min(chunks, batch);
-  if (count === 0) return [];
-  const size = Math.floor(batch / count);
-  return Array.from({ length: count }, (_, i) => (i === count - 1 ? batch - size * (count - 1) : size));
-}
-
-function modelsOf(learner: PairModel, teacher: PairModel | null, method: SelectionMethod) {
-  const fromLearner = { model: learner, sign: 1 };
-  if (method === 'hard') return [fromLearner];
-  if (teacher === null) throw new Error(`selection by ${method} needs a teacher's embeddings`);
-  const fromTeacher = { model: teacher, sign: -1 };
-  return method === 'easy-reference' ? [fromTeacher] : [fromLearner, fromTeacher];
-}
-
-function countOf(model: PairModel, name: string): number {
-  const { images, texts, dimension } = model;
-  if (images.length !== texts.length || images.length % dimension !== 0) {
+/** A pair's own score plus its running scores under each model. Throws when the sum isn't a finite number. */
+function conditionalScore(
+  selfScore: number,
+  models: readonly { readonly running: RunningScores; readonly sign: number }[],
+  i: number,
+): number {
+  let score = selfScore;
+  for (const { running, sign } of models) score += sign * running.of(i);
+  if (!Number.isFinite(score)) {
     throw new Error(
-      `the ${name}'s images and texts are ${images.length} and ${texts.length} numbers, not rows of ${dimension}`,
+      `the conditional score of pair ${i} is ${score}: the scale or the embeddings are too large`,
     );
   }
-  return images.length / dimension;
+  return score;
+}
+
+function modelsOf(learner: PairModel | null, teacher: PairModel | null, method: SelectionMethod) {
+  const need = (model: PairModel | null, name: string) => {
+    if (model === null) throw new Error(`selection by ${method} needs a ${name}'s embeddings`);
+    return model;
+  };
+  const fromLearner = () => ({ model: need(learner, 'learner'), name: 'learner', sign: 1 });
+  const fromTeacher = () => ({ model: need(teacher, 'teacher'), name: 'teacher', sign: -1 });
+  if (method === 'hard') return [fromLearner()];
+  return method === 'easy-reference' ? [fromTeacher()] : [fromLearner(), fromTeacher()];
+}
+
+function countOf(learner: PairModel | null, teacher: PairModel | null): number {
+  const learnerPairs = learner && pairsOf(learner, 'learner');
+  const teacherPairs = teacher && pairsOf(teacher, 'teacher');
+  if (learnerPairs !== null && teacherPairs !== null && learnerPairs !== teacherPairs) {
+    throw new Error(`the learner embeds ${learnerPairs} pairs, and the teacher ${teacherPairs}`);
+  }
+  return learnerPairs ?? teacherPairs ?? 0;
+}
+
+function rowsOf({ images, texts, dimension }: PairModel): Rows[] {
+  return [
+    { values: images, dimension },
+    { values: texts, dimension },
+  ];
 }
 
 function emptySelection(batch: number): Selection {
@@ -110,18 +172,4 @@ function emptySelection(batch: number): Selection {
     selfScores: new Float64Array(batch),
     logits: new Float64Array(batch),
   };
-}
-
-/** Gumbel noise on logits makes their top k a draw without replacement, p proportional to exp(logit). */
-function noisy(logits: Float64Array, sampling: 'gumbel' | 'greedy', random: Random): Float64Array {
-  if (sampling === 'greedy') return logits;
-  return logits.map((logit) => logit - Math.log(-Math.log1p(-random.uniform())));
-}
-
-/** The indices of the k highest that aren't taken, best first, ties to the lower index. */
-function highest(values: Float64Array, taken: Uint8Array, k: number): number[] {
-  const open: number[] = [];
-  for (let i = 0; i < values.length; i += 1) if (!taken[i]) open.push(i);
-  open.sort((a, b) => (values[b] ?? 0) - (values[a] ?? 0) || a - b);
-  return open.slice(0, k);
 }

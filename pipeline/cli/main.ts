@@ -6,6 +6,7 @@ import { addCurate } from './curate.ts';
 import { addDemo } from './demo.ts';
 import { addDistill } from './distill.ts';
 import { addDoctor } from './doctor.ts';
+import { addSelect } from './select.ts';
 import { addSources } from './sources.ts';
 import { addTeach } from './teach.ts';
 
@@ -35,6 +36,7 @@ addDemo(program, shell);
 addSources(program, shell);
 addCurate(program, shell);
 addDistill(program, shell);
+addSelect(program, shell);
 addTeach(program, shell);
 addDoctor(program, shell);
 

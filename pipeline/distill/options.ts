@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { augmentationSchema } from '../../models/augment-pixels.ts';
 import { towersConfigSchema } from '../../models/towers.ts';
 
 /** How a pair of towers is trained: Adam, warm-up, cosine (SigLIP 2, section 3). */
@@ -69,8 +70,9 @@ export const teachOptionsSchema = z.strictObject({
   /** The share of English in every batch; null takes the rows as they come. */
   english: z.number().min(0).max(1).nullable().default(null),
   shuffleRows: z.int().positive().default(8192),
+  augment: augmentationSchema.prefault({}),
   training: trainingOptionsSchema.prefault({ steps: 4000 }),
-  /** Steps between checkpoints: what a stopped run leaves behind. */
+  /** Steps between checkpoints, from which a stopped run goes on. */
   checkpointEvery: z.int().positive().default(500),
 });
 

@@ -18,9 +18,9 @@ export interface StepMetrics {
   readonly loss: number;
   readonly gradientNorm: number;
   readonly learningRate: number;
+  /** Since the start, evaluation left out. */
   readonly seconds: number;
-  /** The mean own score of the selected pairs and of the super-batch's. */
-  readonly selectedScore?: number;
+  readonly flops: number | null;
 }
 
 /** What one training run needs. */
@@ -47,10 +47,7 @@ export interface LearnerRun {
 export async function trainLearner(run: LearnerRun): Promise<LearnerReport> {
   const { options, trainer, task } = run;
   const { steps } = options.training;
-  const started = performance.now();
-  // Evaluation is the measuring, not the measured: its time is taken off the clock.
-  let evaluating = 0;
-  const seconds = () => (performance.now() - started - evaluating) / 1000;
+  const meter = createMeter(run);
   const curve: LearnerReport['curve'][number][] = [];
   let loss = Number.NaN;
   try {
@@ -68,14 +65,12 @@ export async function trainLearner(run: LearnerRun): Promise<LearnerReport> {
         learningRate,
       });
       loss = result.loss;
-      await run.onStep({ run: run.name, step, ...result, learningRate, seconds: seconds() });
+      await run.onStep({ run: run.name, step, ...result, learningRate, ...meter.read() });
       const last = step + 1 === steps;
       if (last || (step + 1) % options.evaluateEvery === 0) {
-        const at = { step: step + 1, seconds: seconds(), loss };
-        const paused = performance.now();
+        const at = { step: step + 1, ...meter.read(), loss };
         run.embedder.update(trainer.parameters());
-        curve.push({ ...at, evaluation: await run.evaluate(last) });
-        evaluating += performance.now() - paused;
+        curve.push({ ...at, evaluation: await meter.leaveOut(() => run.evaluate(last)) });
       }
       task.update(step + 1);
     }
@@ -84,7 +79,30 @@ export async function trainLearner(run: LearnerRun): Promise<LearnerReport> {
     task.end();
   }
   const evaluation = curve.at(-1)?.evaluation ?? null;
-  return { name: run.name, steps, seconds: seconds(), finalLoss: loss, curve, evaluation };
+  return { name: run.name, steps, ...meter.read(), finalLoss: loss, curve, evaluation };
+}
+
+/** What a run has cost so far: evaluation is the measuring, not the measured, and is taken off. */
+function createMeter({ trainer, embedder }: LearnerRun) {
+  const started = performance.now();
+  let evaluating = 0;
+  let evaluated = 0;
+  return {
+    read() {
+      const [training, scoring] = [trainer.flops(), embedder.flops()];
+      return {
+        seconds: (performance.now() - started - evaluating) / 1000,
+        flops: training === null || scoring === null ? null : training + scoring - evaluated,
+      };
+    },
+    async leaveOut<T>(work: () => Promise<T>): Promise<T> {
+      const [paused, before] = [performance.now(), embedder.flops() ?? 0];
+      const result = await work();
+      evaluating += performance.now() - paused;
+      evaluated += (embedder.flops() ?? 0) - before;
+      return result;
+    },
+  };
 }
 
 /** The rate of a step under a training's warm-up and cosine. */
@@ -139,7 +157,8 @@ async function selectFor(run: LearnerRun, step: number, superBatch: SuperBatch):
     texts: superBatch.teacherTexts,
     ...teacher,
   };
-  const selection = selectBatch(learner, reference, options, run.random);
+  const { signal } = run;
+  const selection = await selectBatch(learner, reference, { ...options, signal }, run.random);
   await run.onSelection(step, superBatch, selection);
   return selection.indices;
 }

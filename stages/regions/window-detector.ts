@@ -10,17 +10,20 @@ export interface WindowDetectorOptions extends ProposalOptions {
   readonly overlap: number;
   /** What is shown around a window, as a fraction of its sides: the teacher has seen things with room about them. */
   readonly context: number;
+  /** Added to the teacher's logits. */
+  readonly logitShift: number;
   /** Embedded queries that are held for later images. */
   readonly cachedQueries: number;
 }
 
 /**
  * The built-in detector: windows of several scales are scored with the teacher's own towers. A window's score for
- * a query is the teacher's probability that they are a pair, sigmoid(scale <x, y> + bias) (SigLIP 2, section 2.1);
+ * a query is the teacher's probability that they are a pair, sigmoid(scale <x, y> + bias + shift) (SigLIP 2, section 2.1);
  * each window keeps its best query, and overlapping windows are suppressed.
  */
 export function createWindowDetector(teacher: Teacher, options: WindowDetectorOptions): Detector {
   const queriesOf = cachedTextEmbeddings(teacher, options.cachedQueries);
+  const logitOf = (similarity: number) => teacher.scale * similarity + teacher.bias + options.logitShift;
   return {
     name: 'windows',
     async detect(images, queries) {
@@ -34,7 +37,7 @@ export function createWindowDetector(teacher: Teacher, options: WindowDetectorOp
         const found = (windows[i] ?? []).map((box) => {
           const at = next++ * teacher.dimension;
           const window = embedded.subarray(at, at + teacher.dimension);
-          return bestQuery(box, window, queries[i] ?? [], texts, teacher);
+          return bestQuery(box, window, queries[i] ?? [], texts, logitOf);
         });
         return suppressOverlaps(found, options.overlap);
       });
@@ -70,7 +73,7 @@ function bestQuery(
   window: Float32Array,
   queries: readonly string[],
   texts: ReadonlyMap<string, Float32Array>,
-  teacher: Teacher,
+  logitOf: (similarity: number) => number,
 ): Detection {
   let text = '';
   let best = -Infinity;
@@ -84,7 +87,7 @@ function bestQuery(
       text = query;
     }
   }
-  return { box, text, score: 1 / (1 + Math.exp(-(teacher.scale * best + teacher.bias))) };
+  return { box, text, score: 1 / (1 + Math.exp(-logitOf(best))) };
 }
 
 /** Embeds the texts it hasn't met lately; holds a bounded number, the oldest given up first. */

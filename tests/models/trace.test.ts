@@ -18,6 +18,22 @@ function program(build: (x: tf.Tensor) => tf.Tensor, rest: Partial<Program> = {}
 const x = { shape: [2, 3], dtype: 'float32', data: Float32Array.of(1, 2, 3, 4, 5, 6) } as const;
 
 describe('tracing', () => {
+  it('counts the operations of the matrix products that an output needs, gradients included', () => {
+    const forward = 2 * 2 * 3 * 5;
+    const product = program((input) => {
+      tf.matMul(input as tf.Tensor2D, tf.transpose(input as tf.Tensor2D));
+      return tf.matMul(input as tf.Tensor2D, tf.add(tf.zeros([3, 5]), 1) as tf.Tensor2D);
+    });
+    expect(traceProgram(product).flops).toBe(forward);
+    const gradient = program((input) =>
+      tf.grad((at) =>
+        tf.sum(tf.square(tf.matMul(at as tf.Tensor2D, tf.add(tf.zeros([3, 5]), 1) as tf.Tensor2D))),
+      )(input),
+    );
+    // The product itself, whose value the square's gradient needs, and its gradient.
+    expect(traceProgram(gradient).flops).toBe(2 * forward);
+  });
+
   it('refuses programs that read values', () => {
     const reads = program((input) => {
       input.dataSync();

@@ -53,6 +53,22 @@ describe('the trainer', () => {
     expect(after.moments()).toEqual(whole.moments());
   });
 
+  it('counts the operations of its steps, fewer for narrower texts', async () => {
+    const trainer = await start();
+    expect(trainer.flops()).toBe(0);
+    await trainer.step(stepOf(0, 32));
+    const wide = trainer.flops() ?? Number.NaN;
+    await trainer.step(stepOf(1, 32));
+    expect(trainer.flops()).toBe(2 * wide);
+    await trainer.step(stepOf(2, 16));
+    const narrow = (trainer.flops() ?? Number.NaN) - 2 * wide;
+    expect(narrow).toBeGreaterThan(0);
+    expect(narrow).toBeLessThan(wide);
+    const uncounted = await start({ executor: createTfjsExecutor() });
+    await uncounted.step(stepOf(0));
+    expect(uncounted.flops()).toBeNull();
+  });
+
   it('moves weights by the learning rate in its first step, as corrected moments do', async () => {
     const trainer = await start({ optimizer: { ...options.optimizer, weightDecay: 0 } });
     await trainer.step(stepOf(0));

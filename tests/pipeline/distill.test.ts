@@ -7,7 +7,7 @@ import { loadTowers } from '../../models/checkpoint.ts';
 import { type Config, parseConfig } from '../../pipeline/config.ts';
 import { curate, type RunContext } from '../../pipeline/curate.ts';
 import { distill } from '../../pipeline/distill.ts';
-import { silentProgress } from '../../pipeline/progress.ts';
+import { type Progress, silentProgress } from '../../pipeline/progress.ts';
 import { buildEmojiSources } from '../../pipeline/sources/emoji/build.ts';
 import { emojiSourceOptionsSchema } from '../../pipeline/sources/emoji/options.ts';
 import { type TeachReport, teach } from '../../pipeline/teach.ts';
@@ -41,6 +41,7 @@ distill:
 teach:
   towers: ${towers}
   batch: 16
+  augment: {zoom: 0.2, colour: 0.1}
   shuffleRows: 64
   training: {steps: 6, warmup: 1}
 ${more}`,
@@ -98,6 +99,44 @@ describe('a teacher', () => {
   });
 });
 
+describe('a teaching that is stopped', () => {
+  const out = () => join(folder, 'resumed', 'teacher.safetensors');
+
+  async function stopAfter(steps: number): Promise<void> {
+    const stop = new AbortController();
+    const progress: Progress = {
+      start: () => ({
+        update: (done) => {
+          if (done === steps) stop.abort(new Error('stopped'));
+        },
+        end: () => {},
+      }),
+    };
+    const stopped = teach(recipe(folder), join(folder, 'pool'), out(), { ...run(stop.signal), progress });
+    await expect(stopped).rejects.toThrow('stopped');
+  }
+
+  it('goes on to the same weights, to the bit', async () => {
+    await stopAfter(2);
+    await stopAfter(5);
+    await teach(recipe(folder), join(folder, 'pool'), out(), run());
+    const [whole, resumed] = await Promise.all([
+      loadTowers(join(folder, 'teacher.safetensors')),
+      loadTowers(out()),
+    ]);
+    expect(resumed.parameters).toEqual(whole.parameters);
+    expect(await readdir(join(folder, 'resumed'))).toEqual(['teacher.safetensors']);
+  });
+
+  it('is not gone on with by another recipe', async () => {
+    await stopAfter(3);
+    const other = { ...recipe(folder), seed: 9 };
+    await expect(teach(other, join(folder, 'pool'), out(), run())).rejects.toThrow(
+      /teacher\.safetensors\.state is of a run with another recipe or other data: delete it/,
+    );
+  });
+});
+
 describe('curation with a teacher', () => {
   it('stores unit embeddings of its dimension with every row', async () => {
     const [row] = await question<{ rows: number; lowest: number; highest: number; dimensions: number }>(`
@@ -134,6 +173,13 @@ describe('a distillation', () => {
       [2, 4],
       [2, 4],
     ]);
+  });
+
+  it('counts what each learner cost: selecting takes more than drawing', () => {
+    const [selected, uniform] = report.learners.map(({ flops }) => flops ?? Number.NaN);
+    expect(uniform).toBeGreaterThan(0);
+    expect(selected).toBeGreaterThan(uniform ?? 0);
+    for (const { curve, flops } of report.learners) expect(curve.at(-1)?.flops).toBe(flops);
   });
 
   it('evaluates both in English and in every language', () => {

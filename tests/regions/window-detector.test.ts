@@ -1,5 +1,6 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { fromFloat16, toFloat16 } from '../../models/float16.ts';
 import type { RgbImage } from '../../models/images.ts';
 import type { Teacher } from '../../models/teacher.ts';
 import { embedWithTeacher } from '../../stages/embed-with-teacher.ts';
@@ -105,6 +106,9 @@ describe('the window detector', () => {
     expect(found).toHaveLength(1);
     expect(found[0]?.box).toEqual([0, 0, 1, 1]);
     expect(found[0]?.score).toBeCloseTo(1 / (1 + Math.exp(5)), 6);
+    const shifted = createWindowDetector(colourTeacher(), { ...detectorOptions, logitShift: 2 });
+    const [moved = []] = await shifted.detect([await pixelsOf([])], [['red']]);
+    expect(moved[0]?.score).toBeCloseTo(1 / (1 + Math.exp(3)), 6);
   });
 
   it('leaves nothing that overlaps a better box by the threshold or more', async () => {
@@ -191,5 +195,17 @@ describe('the stages that ask the teacher', () => {
       [false, true, false, false],
     ]);
     expect(valuesOf(embedded, 'teacher_image')).toHaveLength(2);
+  });
+
+  it('round embeddings to the nearest half, also just below a power of two', async () => {
+    const { context } = rememberingContext();
+    const row = Float32Array.of(0.12499, -0.49999, 0.85, 0.1);
+    const teacher: Teacher = {
+      ...colourTeacher(),
+      embedTexts: async (texts) => Float32Array.from({ length: 4 * texts.length }, (_, i) => row[i % 4] ?? 0),
+    };
+    const stage = embedWithTeacher(teacher, { concurrency: 1, maxPixels: 1e6 });
+    const [stored] = valuesOf(await runStage(stage, context, await batch()), 'teacher_text');
+    expect([...(stored as Iterable<number>)]).toEqual([...fromFloat16(toFloat16(row))]);
   });
 });

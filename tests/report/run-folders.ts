@@ -168,10 +168,12 @@ export function distillReport(selected: number, uniform: number): DistillReport 
     name,
     steps: 3,
     seconds: 6,
+    flops: 2.5e12,
     finalLoss: 4.5,
     curve: [1, 2, 3].map((step) => ({
       step,
       seconds: step * 2,
+      flops: step * 1e12,
       loss: 6 - step,
       evaluation: scores((recallAt1 * step) / 3),
     })),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -165,6 +165,15 @@ describe('built sources', () => {
   beforeAll(async () => {
     folder = await temporaryFolder();
     summary = await buildEmojiSources(options(join(folder, 'one')), hooks);
+  });
+
+  it('is never made in a folder with data', async () => {
+    const out = await temporaryFolder();
+    await mkdir(join(out, 'shards'));
+    await writeFile(join(out, 'shards', 'mine.parquet'), 'data');
+    const built = buildEmojiSources(options(out), hooks);
+    await expect(built).rejects.toThrow(/holds shards and no truth\.parquet/);
+    expect(await readdir(join(out, 'shards'))).toEqual(['mine.parquet']);
   });
 
   const shardPaths = async (out: string) =>

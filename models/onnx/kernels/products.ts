@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs';
+import { sizeOf } from '../../executor.ts';
 import { currentGraph, sameShape, whole, wholeName } from '../backend.ts';
 import { kernel } from './register.ts';
 
@@ -15,10 +16,12 @@ kernel('BatchMatMul', ({ input, attributes }) => {
   const rows = a.shape.at(transposeA ? -1 : -2) ?? 0;
   const columns = b.shape.at(transposeB ? -2 : -1) ?? 0;
   const shape = [...batch, rows, columns];
+  const depth = a.shape.at(transposeA ? -2 : -1) ?? 0;
+  const flops = 2 * depth * sizeOf(shape);
   const graph = currentGraph();
   if (batch.length === 0) {
     const options = { transA: Number(transposeA), transB: Number(transposeB) };
-    return whole(graph.node('Gemm', [wholeName(a), wholeName(b)], options), shape, a.dtype);
+    return whole(graph.node('Gemm', [wholeName(a), wholeName(b)], options, flops), shape, a.dtype);
   }
   const operand = (info: tf.TensorInfo, transpose: boolean) => {
     if (!transpose) return wholeName(info);
@@ -26,6 +29,6 @@ kernel('BatchMatMul', ({ input, attributes }) => {
     const perm = info.shape.map((_, i) => (i < rank - 2 ? i : 2 * rank - 3 - i));
     return graph.node('Transpose', [wholeName(info)], { perm });
   };
-  const made = graph.node('MatMul', [operand(a, transposeA), operand(b, transposeB)]);
+  const made = graph.node('MatMul', [operand(a, transposeA), operand(b, transposeB)], {}, flops);
   return whole(made, shape, a.dtype);
 });

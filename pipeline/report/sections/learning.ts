@@ -89,13 +89,14 @@ function scoresTable(report: DistillReport): Html {
     const others = report.learners.filter((other) => other !== learner);
     const cells = figures.map(({ of }) => scoreCell(of, learner, others));
     return html`<tr><th scope="row">${learner.name}</th>${cells}<td class="number">${learner.finalLoss.toFixed(3)}</td>
-<td class="number">${count(learner.steps)}</td><td class="number">${duration(learner.seconds)}</td></tr>`;
+<td class="number">${count(learner.steps)}</td><td class="number">${duration(learner.seconds)}</td>
+<td class="number">${learner.flops === null ? '' : (learner.flops / 1e12).toFixed(2)}</td></tr>`;
   });
   const teacher = report.teacherAgreement;
   const scored = report.learners.find(({ evaluation }) => evaluation)?.evaluation ?? teacher;
   return html`<div class="scroll"><table><thead><tr><th scope="col">Run</th>${figures.map(({ name }) => html`<th scope="col" class="number">${name}</th>`)}
-<th scope="col" class="number">Last loss</th><th scope="col" class="number">Steps</th><th scope="col" class="number">Time</th></tr></thead>
-<tbody>${rows}${teacher ? html`<tr><th scope="row">teacher</th>${figures.map(({ of }) => numberCell(of(teacher)))}<td></td><td></td><td></td></tr>` : null}</tbody></table></div>
+<th scope="col" class="number">Last loss</th><th scope="col" class="number">Steps</th><th scope="col" class="number">Time</th><th scope="col" class="number">TFLOP</th></tr></thead>
+<tbody>${rows}${teacher ? html`<tr><th scope="row">teacher</th>${figures.map(({ of }) => numberCell(of(teacher)))}<td></td><td></td><td></td><td></td></tr>` : null}</tbody></table></div>
 <p class="note">${scoredNote(scored)}</p>`;
 }
 

@@ -6,6 +6,8 @@ const known: Readonly<Record<string, { readonly words: string; readonly share: b
   truncatedKept: { words: 'truncated images kept', share: false },
   canvasesKept: { words: 'canvases of several pictures kept', share: false },
   canvasesWithRegions: { words: 'of these, with regions', share: false },
+  regionsOnPictures: { words: 'regions of canvases that lie on a picture', share: true },
+  picturesFound: { words: 'pictures of canvases that a region lies on', share: true },
   trueEnglishShare: { words: 'kept rows that are English in truth', share: true },
   languageRight: { words: 'kept rows whose language was identified right', share: true },
   mismatchedKept: { words: 'rows with another picture’s alt-text kept', share: false },

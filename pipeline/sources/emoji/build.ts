@@ -1,10 +1,11 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
 import sharp from 'sharp';
 import { batchOf } from '../../../schemas/batches.ts';
 import { openParquetWriter } from '../../../schemas/parquet-writer.ts';
 import { rowTypes } from '../../../schemas/rows.ts';
+import { UsageError } from '../../errors.ts';
 import { createArtist, listArt, type Style, trainingStyles } from './art.ts';
 import { writeEvaluation } from './evaluation.ts';
 import { readNames } from './names.ts';
@@ -59,9 +60,7 @@ export async function buildEmojiSources(
     return bombBytes;
   };
 
-  for (const part of ['shards', 'evaluation', 'truth.parquet']) {
-    await rm(join(options.out, part), { recursive: true, force: true });
-  }
+  await clear(options.out);
   await mkdir(join(options.out, 'shards'), { recursive: true });
   await mkdir(join(options.out, 'evaluation'), { recursive: true });
   const truth = await openTruth(join(options.out, 'truth.parquet'));
@@ -85,6 +84,7 @@ export async function buildEmojiSources(
     await truth.close();
   } catch (error) {
     await truth.abort();
+    for (const part of parts) await rm(join(options.out, part), { recursive: true, force: true });
     throw error;
   }
   const evaluationImages = await writeEvaluation(
@@ -95,6 +95,21 @@ export async function buildEmojiSources(
     (code) => artist(art.openmoji.get(code) ?? ''),
   );
   return summaryOf(planned, shards, evaluationImages);
+}
+
+const parts = ['shards', 'evaluation', 'truth.parquet'] as const;
+
+/** Clears an earlier build away; shards without their truth are somebody's data, and stay. */
+async function clear(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((): string[] => []);
+  const isBuild = names.some((name) => name.startsWith('truth.parquet'));
+  const found = parts.find((part) => names.includes(part));
+  if (found && !isBuild) {
+    throw new UsageError(
+      `--out: ${folder} holds ${found} and no truth.parquet, so it may be data: choose another`,
+    );
+  }
+  for (const part of parts) await rm(join(folder, part), { recursive: true, force: true });
 }
 
 /** An exact duplicate is its original drawn again: what the defects of its own row do doesn't reach it. */

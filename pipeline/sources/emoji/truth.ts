@@ -1,4 +1,4 @@
-import { DuckDBInstance } from '@duckdb/node-api';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { Field, FixedSizeList, Float32, List, Struct, Utf8 } from 'apache-arrow';
 import { batchOf } from '../../../schemas/batches.ts';
 import { openParquetWriter } from '../../../schemas/parquet-writer.ts';
@@ -77,6 +77,10 @@ export interface TruthFigures {
   readonly truncatedKept: number;
   readonly canvasesKept: number;
   readonly canvasesWithRegions: number;
+  /** The share of canvases' regions that lie on a picture: intersection over union of 0.5 or more. */
+  readonly regionsOnPictures: number;
+  /** The share of canvases' pictures that a region lies on. */
+  readonly picturesFound: number;
   /** The share of kept rows that are English in truth. */
   readonly trueEnglishShare: number;
   /** The share of kept rows whose language was identified right. */
@@ -105,7 +109,33 @@ export async function compareWithTruth(runFolder: string, truthPath: string): Pr
     { shards: `${runFolder}/shards/*.parquet`, truth: truthPath },
   );
   const [figures] = result.getRowObjectsJS();
+  const boxes = hasRegions ? await compareBoxes(connection, runFolder, truthPath) : noBoxes;
   connection.closeSync();
   instance.closeSync();
-  return figures as unknown as TruthFigures;
+  return { ...figures, ...boxes } as unknown as TruthFigures;
+}
+
+const noBoxes = { regionsOnPictures: 0, picturesFound: 0 };
+
+/** How the regions of canvases lie on their pictures. */
+async function compareBoxes(connection: DuckDBConnection, runFolder: string, truthPath: string) {
+  await connection.run(`
+    CREATE MACRO span(low1, high1, low2, high2) AS greatest(0, least(high1, high2) - greatest(low1, low2));
+    CREATE MACRO area(b) AS (b[3] - b[1]) * (b[4] - b[2]);
+    CREATE MACRO shared(a, b) AS span(a[1], a[3], b[1], b[3]) * span(a[2], a[4], b[2], b[4]);
+    CREATE MACRO iou(a, b) AS shared(a, b) / (area(a) + area(b) - shared(a, b));`);
+  const result = await connection.runAndReadAll(
+    `WITH canvases AS (
+       SELECT t.boxes AS pictures, r.regions FROM read_parquet($shards) r JOIN read_parquet($truth) t USING (key)
+       WHERE t.kind = 'canvas'),
+     regions AS (SELECT unnest(regions) AS region, pictures FROM canvases),
+     pictures AS (SELECT unnest(pictures) AS picture, regions FROM canvases)
+     SELECT
+       (SELECT coalesce(avg((coalesce(list_max(list_transform(pictures, lambda p: iou(p.box, region.box))), 0) >= 0.5)::INT), 0)::DOUBLE
+        FROM regions) AS "regionsOnPictures",
+       (SELECT coalesce(avg((coalesce(list_max(list_transform(regions, lambda r: iou(r.box, picture.box))), 0) >= 0.5)::INT), 0)::DOUBLE
+        FROM pictures) AS "picturesFound"`,
+    { shards: `${runFolder}/shards/*.parquet`, truth: truthPath },
+  );
+  return result.getRowObjectsJS()[0] as unknown as typeof noBoxes;
 }
