@@ -3,6 +3,7 @@ import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { checkImagesOptionsSchema } from '../stages/check-images.ts';
 import { cleanTextsOptionsSchema } from '../stages/clean-texts.ts';
+import { decontaminateOptionsSchema } from '../stages/decontaminate.ts';
 import { deduplicateOptionsSchema } from '../stages/deduplicate.ts';
 import { identifyLanguageOptionsSchema } from '../stages/identify-language.ts';
 import { labelRegionsOptionsSchema } from '../stages/label-regions.ts';
@@ -10,7 +11,6 @@ import { mixOptionsSchema } from '../stages/mix-languages.ts';
 import { readShardsOptionsSchema } from '../stages/read-shards.ts';
 import { writeShardsOptionsSchema } from '../stages/write-shards.ts';
 import { distillOptionsSchema, evaluationOptionsSchema, teachOptionsSchema } from './distill/options.ts';
-import { decontaminateOptionsSchema } from './duplicates/evaluation-set.ts';
 import { UsageError } from './errors.ts';
 
 const pathsSchema = z

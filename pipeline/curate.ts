@@ -88,7 +88,11 @@ export async function curate(config: Config, folder: string, run: RunContext): P
       : null;
     const admitted = await admit(whole, shards);
     const files = workFiles(folder);
-    const reduction = await reduceFacts(files.facts, join(folder, 'work'), reduceOptions(config, folder));
+    const reduction = await reduceFacts(
+      files.facts,
+      join(folder, 'work'),
+      reduceOptions(config, folder, run.signal),
+    );
     const plan = config.mix.enabled ? await reduction.planMix(config.mix) : null;
     const finished = await finish(whole, admitted.rows, reduction, plan, teacher);
     reduction.close();
@@ -105,7 +109,13 @@ export async function curate(config: Config, folder: string, run: RunContext): P
       leftOut: leftOut(config, evaluationSet),
       seconds: (performance.now() - started) / 1000,
     });
-    await writeManifest(whole, shards, checkpoint ?? null, teacher, report);
+    await writeManifest(
+      whole,
+      { shards, evaluation: evaluationShards ?? [] },
+      checkpoint ?? null,
+      teacher,
+      report,
+    );
     await writeJson(join(folder, 'report.json'), report);
     await rm(join(folder, 'work'), { recursive: true });
     return report;
@@ -161,8 +171,10 @@ async function finish(
   teacher: Teacher | null,
 ) {
   const { config, context, folder, ledger } = run;
-  const stages: Stage[] = config.decontaminate ? [decontaminate(reduction.contaminatedOf)] : [];
-  stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate));
+  const stages: Stage[] = config.decontaminate
+    ? [decontaminate(reduction.contaminatedOf, config.decontaminate.mode)]
+    : [];
+  stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate.mode));
   if (plan) stages.push(mixLanguages(plan, config.seed));
   const { concurrency, maxPixels } = config.images;
   if (teacher && config.regions.detector === 'windows') {
@@ -228,7 +240,7 @@ function leftOut(config: Config, evaluationSet: EvaluationSetFacts | null): { st
 
 async function writeManifest(
   run: Run,
-  shards: readonly string[],
+  input: { readonly shards: readonly string[]; readonly evaluation: readonly string[] },
   checkpoint: string | null,
   teacher: Teacher | null,
   report: CurationReport,
@@ -243,7 +255,8 @@ async function writeManifest(
     version,
     config,
     configSha256: createHash('sha256').update(JSON.stringify(config)).digest('hex'),
-    input: await Promise.all(shards.map((path) => fileFacts(path))),
+    input: await Promise.all(input.shards.map((path) => fileFacts(path))),
+    evaluation: await Promise.all(input.evaluation.map((path) => fileFacts(path))),
     teacher:
       checkpoint && teacher
         ? {

@@ -31,6 +31,7 @@ export interface ReduceOptions {
   readonly evaluation: EvaluationSearch | null;
   /** Whether duplicates are dropped, and so nothing that the mix can take. */
   readonly dropsDuplicates: boolean;
+  readonly signal?: AbortSignal;
 }
 
 const exactOnly: ReduceOptions = {
@@ -55,13 +56,14 @@ export async function reduceFacts(
   await database.run('CREATE TABLE facts AS SELECT * FROM read_parquet($facts)', { facts });
   await rankByBytes(database);
   await database.run('DROP TABLE facts');
-  const { fingerprints, near, evaluation, partitionRows } = options;
+  const { fingerprints, near, evaluation, partitionRows, signal } = options;
+  const partitioning = { partitionRows, signal };
   if (fingerprints !== null) {
     const isUnique = 'id IN (SELECT rep_id FROM ranked)';
     await openFingerprints(database, 'unique_fingerprints', fingerprints, isUnique);
   }
-  await findContaminated(database, evaluation, partitionRows, folder);
-  await groupDuplicates(database, near && { ...near, partitionRows }, folder);
+  await findContaminated(database, evaluation, partitioning, folder);
+  await groupDuplicates(database, near && { ...near, ...partitioning }, folder);
   const taken = options.dropsDuplicates ? 'id = kept_id' : 'true';
   const counted = await database.rows(
     `SELECT language, count(*)::INT AS rows FROM grouped WHERE ${taken} GROUP BY 1 ORDER BY 1`,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Stage } from '../schemas/stage.ts';
-import { filterModes, type Verdict } from '../schemas/verdicts.ts';
+import { type FilterMode, filterModes, type Verdict } from '../schemas/verdicts.ts';
 import { nearnessSchema } from './duplicates/nearness.ts';
 import { filterByPlan } from './duplicates/planned-verdicts.ts';
 
@@ -29,9 +29,6 @@ export interface Duplicate extends Verdict {
 export type DuplicatesOf = (shard: string, rowGroup: number) => Promise<ReadonlyMap<number, Duplicate>>;
 
 /** Drops, or labels, the rows that a plan over the whole data set calls duplicates. */
-export function deduplicate(
-  duplicatesOf: DuplicatesOf,
-  { mode }: Pick<DeduplicateOptions, 'mode'> = { mode: 'drop' },
-): Stage {
+export function deduplicate(duplicatesOf: DuplicatesOf, mode: FilterMode = 'drop'): Stage {
   return filterByPlan('deduplicate', duplicatesOf, mode);
 }

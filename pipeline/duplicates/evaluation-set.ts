@@ -2,27 +2,18 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { Int64, Utf8 } from 'apache-arrow';
 import PQueue from 'p-queue';
-import { z } from 'zod';
 import { batchOf } from '../../schemas/batches.ts';
 import { type OpenShard, openShard } from '../../schemas/parquet-reader.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
 import { type CheckImagesOptions, judgeImage } from '../../stages/check-images.ts';
+import type { DecontaminateOptions } from '../../stages/decontaminate.ts';
 import { fingerprintMeasure } from '../../stages/duplicates/fingerprint-column.ts';
-import { nearnessSchema } from '../../stages/duplicates/nearness.ts';
 import { UsageError } from '../errors.ts';
 import { openFingerprintFile } from './fingerprint-file.ts';
 
-/** Options of decontamination, but for the shards. */
-export const decontaminateOptionsSchema = z.strictObject({
-  /** The column of an evaluation row's name; a row of shards without it is named by its place. */
-  key: z.string().min(1).default('key'),
-  /** The column of its image: encoded bytes, or a struct with them. */
-  image: z.string().min(1).default('image'),
-  ...nearnessSchema.shape,
-});
-
-/** Options of decontamination, with their defaults filled in. */
-export type DecontaminateOptions = z.infer<typeof decontaminateOptionsSchema>;
+/** Where an evaluation set's columns are, and how its images are decoded. */
+export type ReadEvaluationOptions = Pick<DecontaminateOptions, 'key' | 'image'> &
+  Pick<CheckImagesOptions, 'concurrency' | 'maxPixels'>;
 
 /** What an evaluation set was found to hold. */
 export interface EvaluationSetFacts {
@@ -37,7 +28,7 @@ export interface EvaluationSetFacts {
  */
 export async function readEvaluationSet(
   shards: readonly string[],
-  options: DecontaminateOptions & Pick<CheckImagesOptions, 'concurrency' | 'maxPixels'>,
+  options: ReadEvaluationOptions,
   files: { readonly facts: string; readonly fingerprints: string },
   signal: AbortSignal,
 ): Promise<EvaluationSetFacts> {

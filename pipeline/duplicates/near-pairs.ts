@@ -21,6 +21,8 @@ export interface Partitioning {
   readonly partitionRows: number;
   /** The bands; those that suit the radius and the number of rows when absent. */
   readonly plan?: BandPlan;
+  /** Stops the search between partitions. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -56,6 +58,7 @@ export async function findNearPairs(
     const at = join(folder, `${into}-${i}`);
     await writeBand(database, { probe, base }, band, plan.flips, partitions, at);
     for (const part of await readdir(join(at, 'probe'))) {
+      options.signal?.throwIfAborted();
       const files = (side: string) => quoted(join(at, side, part, '*.parquet'));
       const has = await readdir(join(at, 'base', part)).catch(() => []);
       if (has.length === 0) continue;

@@ -3,10 +3,12 @@ import { type Database, quoted } from './database.ts';
 import { groupPairs } from './groups.ts';
 import { findNearPairs, type Partitioning } from './near-pairs.ts';
 
-/** An evaluation set: its rows' facts (parquet: id, key, sha256) and fingerprints, and how near is too near. */
+/** An evaluation set: its rows' facts (parquet: id, key, sha256) and fingerprints, and what is done about them. */
 export interface EvaluationSearch extends Nearness {
   readonly facts: string;
   readonly fingerprints: string;
+  /** Whether contaminated rows are dropped, and so no part of groups. */
+  readonly dropsRows: boolean;
 }
 
 /**
@@ -25,23 +27,25 @@ const bestFirst = 'pixels DESC, key, shard, row_group, row';
 /**
  * Finds the rows whose images are in an evaluation set or near one of its images, either way round: the table
  * `contaminated` (rep_id, evaluation_key, distance, colours; the last two null for the same bytes), a row for each
- * image that is, with the nearest of the set.
+ * image that is, with the nearest of the set. The view `left_out` has those that are dropped for it.
  */
 export async function findContaminated(
   database: Database,
   evaluation: EvaluationSearch | null,
-  partitionRows: number,
+  partitioning: Partitioning,
   folder: string,
 ): Promise<void> {
   await database.run(
     'CREATE TABLE contaminated (rep_id BIGINT, evaluation_key VARCHAR, distance INT, colours DOUBLE)',
   );
+  const isOut = evaluation?.dropsRows ? 'true' : 'false';
+  await database.run(`CREATE VIEW left_out AS SELECT rep_id FROM contaminated WHERE ${isOut}`);
   if (evaluation === null) return;
   await database.run('CREATE TABLE evaluation AS SELECT * FROM read_parquet($facts)', {
     facts: evaluation.facts,
   });
   await openFingerprints(database, 'evaluation_fingerprints', evaluation.fingerprints, 'true');
-  const options = { ...evaluation, partitionRows };
+  const options = { ...evaluation, ...partitioning };
   for (const [probe, base, into] of [
     ['unique_fingerprints', 'evaluation_fingerprints', 'rows_in_evaluation'],
     ['evaluation_fingerprints', 'unique_fingerprints', 'evaluation_in_rows'],
@@ -61,7 +65,7 @@ export async function findContaminated(
 }
 
 /**
- * Puts the rows that are not contaminated into groups of duplicates: the table `grouped` adds to `ranked`, for each
+ * Puts the rows into groups of duplicates, those in the view `left_out` aside: the table `grouped` adds to `ranked`, for each
  * row, the kept row of its group (`kept_id`, `kept_key`, `kept_sha256`). The table `closest` (id, through, distance,
  * colours) says which pair connects a near duplicate: the one with the kept row, where there is one.
  */
@@ -74,7 +78,7 @@ export async function groupDuplicates(
   if (near !== null) {
     await database.run(`
       CREATE VIEW clean_fingerprints AS SELECT * FROM unique_fingerprints
-      WHERE id NOT IN (SELECT rep_id FROM contaminated)`);
+      WHERE id NOT IN (SELECT rep_id FROM left_out)`);
     const clean = 'clean_fingerprints';
     await findNearPairs(database, { probe: clean, base: clean, into: 'pairs' }, near, folder);
   }
@@ -84,7 +88,7 @@ export async function groupDuplicates(
     SELECT *, first_value(id) OVER alike AS kept_id, first_value(key) OVER alike AS kept_key,
       first_value(sha256) OVER alike AS kept_sha256
     FROM (SELECT r.*, coalesce(m.root, r.rep_id) AS root FROM ranked r LEFT JOIN members m ON m.id = r.rep_id)
-    WHERE rep_id NOT IN (SELECT rep_id FROM contaminated)
+    WHERE rep_id NOT IN (SELECT rep_id FROM left_out)
     WINDOW alike AS (PARTITION BY root ORDER BY ${bestFirst})`);
   await database.run(`
     CREATE TABLE closest AS

@@ -41,14 +41,21 @@ export async function readEvaluation(
 }
 
 /** What a recipe asks of the reduction. */
-export function reduceOptions(config: Config, folder: string): ReduceOptions {
+export function reduceOptions(config: Config, folder: string, signal: AbortSignal): ReduceOptions {
   const { near, mode, radius, colours, partitionRows } = config.deduplicate;
   const files = workFiles(folder);
   return {
     fingerprints: findsNear(config) ? files.fingerprints : null,
     near: near ? { radius, colours } : null,
     partitionRows,
-    evaluation: config.decontaminate ? { ...config.decontaminate, ...files.evaluation } : null,
+    evaluation: config.decontaminate
+      ? {
+          ...config.decontaminate,
+          ...files.evaluation,
+          dropsRows: config.decontaminate.mode === 'drop',
+        }
+      : null,
+    signal,
     dropsDuplicates: mode === 'drop',
   };
 }

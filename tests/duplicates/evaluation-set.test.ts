@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { Binary, Utf8 } from 'apache-arrow';
 import { describe, expect, it } from 'vitest';
-import { decontaminateOptionsSchema, readEvaluationSet } from '../../pipeline/duplicates/evaluation-set.ts';
+import { readEvaluationSet } from '../../pipeline/duplicates/evaluation-set.ts';
 import { batchOf } from '../../schemas/batches.ts';
 import { openShard } from '../../schemas/parquet-reader.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
+import { decontaminateOptionsSchema } from '../../stages/decontaminate.ts';
 import { temporaryFolder, writeSource } from '../support.ts';
 import { discs } from './pictures.ts';
 

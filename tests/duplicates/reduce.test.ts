@@ -17,16 +17,18 @@ type Evaluation = readonly { key: string; sha256: string; fingerprint: MadeFinge
 async function reduced<T>(
   shards: readonly (readonly MadeRow[])[],
   use: (reduction: Reduction) => Promise<T>,
-  options: Partial<ReduceOptions> & { inEvaluation?: Evaluation } = {},
+  options: Partial<ReduceOptions> & { inEvaluation?: Evaluation; asked?: { dropsRows: boolean } } = {},
 ): Promise<T> {
   const folder = await temporaryFolder();
   const files = await writeFacts(folder, shards);
-  const { inEvaluation, ...others } = options;
+  const { inEvaluation, asked, ...others } = options;
   const reduction = await reduceFacts(files.facts, folder, {
     fingerprints: files.fingerprints,
     near,
     partitionRows: 400,
-    evaluation: inEvaluation ? { ...near, ...(await writeEvaluation(folder, inEvaluation)) } : null,
+    evaluation: inEvaluation
+      ? { ...near, dropsRows: true, ...(await writeEvaluation(folder, inEvaluation)), ...asked }
+      : null,
     dropsDuplicates: true,
     ...others,
   });
@@ -244,6 +246,29 @@ describe('decontamination', () => {
     expect(counts).toEqual({ en: 3 });
     const without = await reduced([rows], duplicatesByKey([rows]));
     expect(without).toHaveProperty('same');
+  });
+
+  it('changes neither duplicates nor counts when it only labels', async () => {
+    const { said, counts, found } = await reduced(
+      [rows],
+      async (reduction) => ({
+        said: await duplicatesByKey([rows])(reduction),
+        counts: reduction.counts,
+        found: await reduction.contaminatedOf('shard-0', 0),
+      }),
+      { inEvaluation: evaluation, asked: { dropsRows: false } },
+    );
+    expect([...found.keys()]).toEqual([0, 1, 2]);
+    const without = await reduced([rows], async (reduction) => ({
+      said: await duplicatesByKey([rows])(reduction),
+      counts: reduction.counts,
+    }));
+    expect({ said, counts }).toEqual(without);
+  });
+
+  it('stops when it is told to', async () => {
+    const signal = AbortSignal.abort(new Error('stopped'));
+    await expect(reduced([rows], duplicatesByKey([rows]), { signal })).rejects.toThrow('stopped');
   });
 
   it('needs no near duplicates to be asked for', async () => {

@@ -160,6 +160,14 @@ describe('curating rows of an evaluation set', () => {
     });
   });
 
+  it('only says so when it labels, beside what makes them duplicates', async () => {
+    const both = `decontaminate: {shards: ${evaluation}, mode: label}\ndeduplicate: {mode: label}`;
+    const { report, kept } = await curated('label-both', [rows], both);
+    expect(report).toMatchObject({ kept: 15, dropped: 0, balanced: true });
+    const labels = kept.find(({ key }) => key === 'smaller-0')?.labels;
+    expect(labels).toMatchObject([{ stage: 'decontaminate' }, { stage: 'deduplicate' }]);
+  });
+
   it('needs the set to be there', async () => {
     const lost = curated('lost', [rows], `decontaminate: {shards: ${folder}/no.parquet}`);
     await expect(lost).rejects.toThrow(

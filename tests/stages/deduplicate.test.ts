@@ -37,7 +37,7 @@ describe('deduplicating', () => {
     const { context, dropped } = rememberingContext();
     const plan = async () => new Map([[1, copyOf('a0')]]);
     const rows = readBatch([0, 1].map((i) => ({ key: `a${i}` })));
-    const out = await runStage(deduplicate(plan, { mode: 'label' }), context, rows);
+    const out = await runStage(deduplicate(plan, 'label'), context, rows);
     expect(valuesOf(out, 'key')).toEqual(['a0', 'a1']);
     expect(JSON.parse(JSON.stringify(valuesOf(out, 'labels')))).toEqual([
       [],
