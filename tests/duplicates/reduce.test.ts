@@ -141,16 +141,34 @@ describe('groups of duplicates over a whole data set', () => {
     );
   });
 
-  it('leave every row either kept and counted, or a duplicate', async () => {
-    const rows = madeRows(60, 5, 4);
-    const shards = shuffledInto(rows, 4, 1);
-    const { said, counts } = await reduced(shards, async (reduction) => ({
-      said: await duplicatesByKey(shards)(reduction),
-      counts: reduction.counts,
-    }));
-    const dropped = Object.keys(said).length;
-    expect(dropped).toBeGreaterThan(10);
-    expect(dropped + (counts.en ?? 0) + (counts.de ?? 0)).toBe(60);
+  it('leave every row once: kept and counted, a duplicate, or contaminated', async () => {
+    await fc.assert(
+      fc.asyncProperty(cases, fc.nat(6), async ({ seed, spread }, images) => {
+        const rows = madeRows(40, seed, spread);
+        const shards = shuffledInto(rows, 4, seed);
+        const inEvaluation = madeRows(images, seed + 1, spread).flatMap(({ key, sha256, fingerprint }) =>
+          fingerprint === null ? [] : [{ key, sha256, fingerprint }],
+        );
+        const { duplicates, contaminated, counts } = await reduced(
+          shards,
+          async (reduction) => ({
+            duplicates: Object.keys(await duplicatesByKey(shards)(reduction)),
+            contaminated: (
+              await Promise.all(
+                shards.map(async (shard, i) =>
+                  [...(await reduction.contaminatedOf(`shard-${i}`, 0)).keys()].map((at) => shard[at]?.key),
+                ),
+              )
+            ).flat(),
+            counts: reduction.counts,
+          }),
+          { inEvaluation },
+        );
+        expect(new Set([...duplicates, ...contaminated]).size).toBe(duplicates.length + contaminated.length);
+        expect(duplicates.length + contaminated.length + (counts.en ?? 0) + (counts.de ?? 0)).toBe(40);
+      }),
+      { numRuns: 6 },
+    );
   });
 
   it('take nothing from the mix when they are only labelled', async () => {
