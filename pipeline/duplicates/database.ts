@@ -14,9 +14,16 @@ export interface Database {
   close(): void;
 }
 
-/** Opens a database of its own; `folder` is where it spills. */
+/** Memory that DuckDB takes before it spills. */
+const memoryLimit = '2GB';
+
+/** Opens a database of its own; `folder` is where it spills. No result has an order but one that it is given. */
 export async function openDatabase(folder: string): Promise<Database> {
-  const instance = await DuckDBInstance.create(':memory:', { temp_directory: folder });
+  const instance = await DuckDBInstance.create(':memory:', {
+    temp_directory: folder,
+    memory_limit: memoryLimit,
+    preserve_insertion_order: 'false',
+  });
   const connection = await instance.connect();
   // A result that is being streamed holds its connection: others go on beside it.
   const reader = await instance.connect();

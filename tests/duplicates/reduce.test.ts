@@ -213,6 +213,13 @@ describe('what is written down of a duplicate', () => {
     });
   });
 
+  it('names no row between where it is near the kept one itself, though it is nearer to another', async () => {
+    const rows = [row('a', 0n, 9), row('b', 0b11n, 8), row('c', 0b111n, 7)];
+    expect(await reduced([rows], duplicatesByKey([rows]))).toMatchObject({
+      c: { kept: 'a', value: 'of a: 3 <= 3 bits, colours 0.00 <= 2' },
+    });
+  });
+
   it('says exact of the same bytes as the kept row, and near of the copies of a near one', async () => {
     const rows = [row('a', 0n, 9), row('a2', 0n, 9, 100, 'a'), row('b', 1n, 8), row('b2', 1n, 8, 100, 'b')];
     expect(await reduced([rows], duplicatesByKey([rows]))).toMatchObject({
