@@ -21,9 +21,9 @@ export function splitBands(count: number): Band[] {
   });
 }
 
-/** What writing a row to a partition and reading it back costs, counted in comparisons of two hashes. */
+/** What bringing a row to the join of a partition costs, counted in comparisons of two hashes. */
 const rowCost = 4;
-/** Masks of a band at the most: more would be written than any number of rows repays. */
+/** Masks of a band at the most: more would be joined than any number of rows repays. */
 const mostMasks = 4096;
 
 /**
@@ -47,7 +47,7 @@ export function planBands(radius: number, rows: number): BandPlan {
   return { bands: best.bands, flips: best.flips };
 }
 
-/** Rows that one band writes for each row of the data set: its crops, and its hash under every mask. */
+/** Rows that one band joins: the crops of each row of the data set, and its hash under every mask. */
 export function bandRows(plan: BandPlan, rows: number): number {
   return rows * (cropCount + Math.max(...plan.bands.map(({ bits }) => maskCount(bits, plan.flips))));
 }

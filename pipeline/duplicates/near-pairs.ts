@@ -29,10 +29,9 @@ export interface Partitioning {
  * Finds every pair of a probe and another base whose fingerprints are near, and adds it to the table `into` with its
  * distance in bits and its colours' in grey levels; a pair that is near by several crops is there for each.
  *
- * Hashes meet in bands ({@link planBands}). Each band is written to partitions of about `partitionRows` rows by what
- * its bits are, and DuckDB joins one partition after the other: memory doesn't grow with the rows, disk does, by a
- * band's share (21 bytes a row of {@link bandRows}, before compression). `folder` holds a band's files as long as it
- * takes.
+ * Hashes meet in bands ({@link planBands}). Each band is written to partitions by the prefix of its bits, and DuckDB
+ * joins one partition of about `partitionRows` rows after the other: memory doesn't grow with the rows, disk does, by
+ * one band. `folder` holds a band's files as long as it takes.
  */
 export async function findNearPairs(
   database: Database,
@@ -49,20 +48,20 @@ export async function findNearPairs(
   if (probes === 0 || bases === 0) return;
   const rows = Math.max(probes, bases);
   const plan = options.plan ?? planBands(options.radius, rows);
-  const partitions = Math.ceil(bandRows(plan, rows) / options.partitionRows);
   await database.run(
     'CREATE OR REPLACE TABLE candidates (probe BIGINT, crop TINYINT, base BIGINT, distance INT)',
   );
   for (const [i, band] of plan.bands.entries()) {
     // A name of its own: DuckDB keeps what it read of a file, and a second file of that name would be taken for it.
     const at = join(folder, `${into}-${i}`);
-    await writeBand(database, { probe, base }, band, plan.flips, partitions, at);
+    const parts = bandParts(band, plan, rows, options.partitionRows);
+    await writeBand(database, { probe, base }, parts, plan.flips, at);
     for (const part of await readdir(join(at, 'probe'))) {
       options.signal?.throwIfAborted();
       const files = (side: string) => quoted(join(at, side, part, '*.parquet'));
       const has = await readdir(join(at, 'base', part)).catch(() => []);
       if (has.length === 0) continue;
-      await database.run(joinSql(files, plan, i, options.radius, probe === base));
+      await database.run(joinSql(files, parts, plan, i, options.radius, probe === base));
     }
     await rm(at, { recursive: true });
   }
@@ -78,34 +77,57 @@ function literal(value: bigint): string {
   return value === -(2n ** 63n) ? '(-9223372036854775807 - 1)::BIGINT' : `(${value})::BIGINT`;
 }
 
+/** A band cut in two: partitions are by its upper bits, and rows meet within one by its lower bits. */
+interface BandParts {
+  readonly prefix: Band;
+  readonly rest: Band;
+}
+
+/** A prefix that makes partitions of about so many rows, counted as they are joined, each under all its masks. */
+function bandParts(band: Band, plan: BandPlan, rows: number, partitionRows: number): BandParts {
+  const wanted = Math.ceil(Math.log2(Math.max(1, bandRows(plan, rows) / partitionRows)));
+  const bits = Math.min(wanted, mostPrefixBits, band.bits);
+  const restBits = band.bits - bits;
+  return {
+    prefix: { shift: band.shift + restBits, bits },
+    rest: { shift: band.shift, bits: restBits },
+  };
+}
+
+/** A band makes 65,536 partitions at the most: more are no use to a file system. */
+const mostPrefixBits = 16;
+
+/** Masks as an SQL list. */
+const maskList = (bits: number, flips: number) => `[${flipMasks(bits, flips).map(literal).join(', ')}]`;
+
 async function writeBand(
   database: Database,
   { probe, base }: Pick<Comparison, 'probe' | 'base'>,
-  band: Band,
+  { prefix, rest }: BandParts,
   flips: number,
-  partitions: number,
   folder: string,
 ): Promise<void> {
   const crops = hashColumns.map((_, crop) => crop).join(', ');
-  const masks = flipMasks(band.bits, flips).map(literal).join(', ');
+  // A base goes to every partition whose prefix it may have, with as many flips as that leaves for the rest.
   const sides = {
-    probe: `SELECT *, ${bitsOf('hash', band)} AS value FROM (
+    probe: `SELECT *, ${bitsOf('hash', rest)} AS value, ${bitsOf('hash', prefix)} AS part FROM (
               SELECT id, unnest([${crops}])::TINYINT AS crop, unnest([${hashColumns.join(', ')}]) AS hash
               FROM ${probe})`,
-    base: `SELECT id, hash, xor(${bitsOf('hash', band)}, mask) AS value FROM (
-             SELECT id, hash_0 AS hash, unnest([${masks}]) AS mask FROM ${base})`,
+    base: `SELECT id, hash, ${bitsOf('hash', rest)} AS value, ${flips} - bit_count(mask) AS flips,
+             xor(${bitsOf('hash', prefix)}, mask) AS part
+           FROM (SELECT id, hash_0 AS hash, unnest(${maskList(prefix.bits, flips)}) AS mask FROM ${base})`,
   };
   await mkdir(folder);
   for (const [side, sql] of Object.entries(sides)) {
     await database.run(
-      `COPY (SELECT *, hash(value) % ${partitions} AS part FROM (${sql}))
-       TO ${quoted(join(folder, side))} (FORMAT parquet, PARTITION_BY (part))`,
+      `COPY (${sql}) TO ${quoted(join(folder, side))} (FORMAT parquet, PARTITION_BY (part))`,
     );
   }
 }
 
 function joinSql(
   files: (side: string) => string,
+  { rest }: BandParts,
   plan: BandPlan,
   at: number,
   radius: number,
@@ -120,7 +142,10 @@ function joinSql(
     SELECT probe, crop, base, bit_count(difference) FROM (
       SELECT p.id AS probe, p.crop, b.id AS base, xor(p.hash, b.hash) AS difference
       FROM read_parquet(${files('probe')}, hive_partitioning = false) p
-      JOIN read_parquet(${files('base')}, hive_partitioning = false) b ON p.value = b.value
+      JOIN (SELECT id, hash, xor(value, mask) AS value
+        FROM (SELECT *, unnest(${maskList(rest.bits, plan.flips)}) AS mask
+          FROM read_parquet(${files('base')}, hive_partitioning = false))
+        WHERE bit_count(mask) <= flips) b ON p.value = b.value
       ${isSameSet ? 'WHERE p.id <> b.id' : ''})
     WHERE bit_count(difference) <= ${radius} ${notBefore.join(' ')}`;
 }

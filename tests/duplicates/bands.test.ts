@@ -74,7 +74,7 @@ describe('masks', () => {
   });
 });
 
-describe('the rows that a band writes', () => {
+describe('the rows that a band joins', () => {
   it('are the crops and the masked hashes', () => {
     expect(bandRows({ bands: [{ shift: 0, bits: 21 }], flips: 1 }, 10)).toBe(10 * (9 + 22));
   });
