@@ -13,14 +13,6 @@ export interface PairModel {
 /** Which contrastive loss scores pairs: SigLIP's pairwise sigmoid, or CLIP's softmax. */
 export type SelectionLoss = 'sigmoid' | 'softmax';
 
-/** What one pass over a model's own pairs tells. */
-export interface OwnPairs {
-  /** <x_i, y_i> in float64, [B]. */
-  readonly similarities: Float64Array;
-  /** The largest similarity that any image and text can have: the product of the longest rows' lengths. */
-  readonly bound: number;
-}
-
 /** log(1 + e^x), without overflow. */
 export function softplus(x: number): number {
   return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
@@ -36,31 +28,29 @@ export function pairsOf({ images, texts, dimension }: PairModel, name: string): 
   return images.length / dimension;
 }
 
-/** Each pair's own similarity. Throws at the first pair that holds NaN or infinity. */
-export function ownPairs({ images, texts, dimension: d }: PairModel, name: string): OwnPairs {
-  const count = images.length / d;
-  const similarities = new Float64Array(count);
-  let longestImage = 0;
-  let longestText = 0;
-  for (let i = 0; i < count; i += 1) {
-    let product = 0;
-    let imageSquare = 0;
-    let textSquare = 0;
-    for (let k = i * d; k < (i + 1) * d; k += 1) {
-      const x = images[k] as number;
-      const y = texts[k] as number;
-      product += x * y;
-      imageSquare += x * x;
-      textSquare += y * y;
+/** Each pair's own similarity <x_i, y_i> in float64, [B]. Throws at the first pair that holds NaN or infinity. */
+export function ownPairs({ images, texts, dimension: d }: PairModel, name: string): Float64Array {
+  const similarities = new Float64Array(images.length / d);
+  for (let i = 0; i < similarities.length; i += 1) {
+    // Four sums at a time: the processor waits less for each.
+    let [a, b, c, e] = [0, 0, 0, 0];
+    let k = i * d;
+    const end = k + d;
+    for (; k + 3 < end; k += 4) {
+      a += (images[k] as number) * (texts[k] as number);
+      b += (images[k + 1] as number) * (texts[k + 1] as number);
+      c += (images[k + 2] as number) * (texts[k + 2] as number);
+      e += (images[k + 3] as number) * (texts[k + 3] as number);
     }
-    if (!Number.isFinite(imageSquare + textSquare)) {
+    for (; k < end; k += 1) a += (images[k] as number) * (texts[k] as number);
+    const product = a + b + (c + e);
+    // Infinity times anything is no finite number, and neither is what NaN was added to.
+    if (!Number.isFinite(product)) {
       throw new Error(`pair ${i} has no finite score: the ${name}'s embeddings of it hold NaN or infinity`);
     }
     similarities[i] = product;
-    longestImage = Math.max(longestImage, imageSquare);
-    longestText = Math.max(longestText, textSquare);
   }
-  return { similarities, bound: Math.sqrt(longestImage * longestText) };
+  return similarities;
 }
 
 /**

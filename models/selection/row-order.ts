@@ -11,8 +11,8 @@ export interface Rows {
 export interface RowOrder {
   /** Rows that are open: places 0 to open - 1. */
   open(): number;
-  /** The row that is at a place now. */
-  rowAt(place: number): number;
+  /** The row that is at each place now, [B]. */
+  readonly rows: Uint32Array;
   /** Moves rows behind the open ones: they are then at places open() to open() + rows.length - 1. */
   pick(rows: ArrayLike<number>): void;
   /** Puts every row back to where it was. */
@@ -33,9 +33,12 @@ export function createRowOrder(count: number, matrices: readonly Rows[]): RowOrd
   const swap = (a: number, b: number) => {
     if (a === b) return;
     for (const { values, dimension: d } of distinct) {
-      const held = values.slice(a * d, (a + 1) * d);
-      values.copyWithin(a * d, b * d, (b + 1) * d);
-      values.set(held, b * d);
+      const [from, to] = [a * d, b * d];
+      for (let k = 0; k < d; k += 1) {
+        const held = values[from + k] as number;
+        values[from + k] = values[to + k] as number;
+        values[to + k] = held;
+      }
     }
     const [first, second] = [rows[a] as number, rows[b] as number];
     rows[a] = second;
@@ -46,7 +49,7 @@ export function createRowOrder(count: number, matrices: readonly Rows[]): RowOrd
 
   return {
     open: () => open,
-    rowAt: (place) => rows[place] as number,
+    rows,
     pick(picked) {
       for (let i = 0; i < picked.length; i += 1) {
         const place = places[picked[i] as number] as number;

@@ -6,10 +6,10 @@ import type { TileSums } from './tile-sums.ts';
  * is summed up, never computed again.
  */
 export interface RunningScores {
-  /** Adds a tile's sums; `rowAt` tells which pair is at a place. */
-  add(tile: TileSums, rowAt: (place: number) => number): void;
-  /** The part of pair i: 0 while nothing is picked. */
-  of(i: number): number;
+  /** Adds a tile's sums; `rows` tells which pair is at a place. */
+  add(tile: TileSums, rows: Uint32Array): void;
+  /** Adds the model's part, times `sign`, to the scores [B] of the pairs at the first `open` places. */
+  addTo(scores: Float64Array, sign: number, rows: Uint32Array, open: number): void;
 }
 
 /**
@@ -18,30 +18,42 @@ export interface RunningScores {
  * of exponentials below it.
  */
 export function createRunningScores(count: number, loss: SelectionLoss): RunningScores {
-  if (loss === 'sigmoid') {
-    const sums = new Float64Array(count);
-    return {
-      add({ start, values: [tile = [] as never] }, rowAt) {
-        for (let i = 0; i < tile.length; i += 1) {
-          const row = rowAt(start + i);
-          sums[row] = (sums[row] as number) + (tile[i] as number);
-        }
-      },
-      of: (i) => sums[i] ?? 0,
-    };
-  }
-  const directions = [createLogSumExp(count), createLogSumExp(count)] as const;
+  return loss === 'sigmoid' ? createSums(count) : createLogSumExps(count);
+}
+
+function createSums(count: number): RunningScores {
+  const sums = new Float64Array(count);
   return {
-    add({ start, values }, rowAt) {
-      for (const [k, direction] of directions.entries()) {
-        const tile = values[k] ?? [];
-        for (let i = 0; i < tile.length; i += 1) direction.add(rowAt(start + i), tile[i] as number);
+    add({ start, values: [tile = new Float64Array()] }, rows) {
+      for (let i = 0; i < tile.length; i += 1) {
+        const row = rows[start + i] as number;
+        sums[row] = (sums[row] as number) + (tile[i] as number);
       }
     },
-    of(i) {
-      const [toTexts, toImages] = [directions[0].of(i), directions[1].of(i)];
-      // Before the first pick both are the log of nothing.
-      return toTexts === Number.NEGATIVE_INFINITY ? 0 : (toTexts + toImages) / 2;
+    addTo(scores, sign, rows, open) {
+      for (let place = 0; place < open; place += 1) {
+        const row = rows[place] as number;
+        scores[row] = (scores[row] as number) + sign * (sums[row] as number);
+      }
+    },
+  };
+}
+
+function createLogSumExps(count: number): RunningScores {
+  const directions = [createLogSumExp(count), createLogSumExp(count)] as const;
+  return {
+    add({ start, values }, rows) {
+      for (const [k, direction] of directions.entries()) {
+        const tile = values[k] ?? new Float64Array();
+        for (let i = 0; i < tile.length; i += 1) direction.add(rows[start + i] as number, tile[i] as number);
+      }
+    },
+    addTo(scores, sign, rows, open) {
+      for (let place = 0; place < open; place += 1) {
+        const row = rows[place] as number;
+        const mean = (directions[0].of(row) + directions[1].of(row)) / 2;
+        scores[row] = (scores[row] as number) + sign * mean;
+      }
     },
   };
 }
@@ -53,7 +65,6 @@ function createLogSumExp(count: number) {
     add(row: number, value: number) {
       const before = highest[row] as number;
       const after = Math.max(before, value);
-      if (after === Number.NEGATIVE_INFINITY) return;
       sums[row] = (sums[row] as number) * Math.exp(before - after) + Math.exp(value - after);
       highest[row] = after;
     },

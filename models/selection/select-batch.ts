@@ -2,10 +2,10 @@ import { setImmediate } from 'node:timers/promises';
 import type { Random } from '../../schemas/random.ts';
 import { duplicateRows, equalizeDuplicates } from './duplicates.ts';
 import { ownPairs, ownScore, type PairModel, pairsOf, type SelectionLoss } from './pair-model.ts';
-import { createRowOrder, type Rows } from './row-order.ts';
+import { createRowOrder, type RowOrder, type Rows } from './row-order.ts';
 import { createRunningScores, type RunningScores } from './running-scores.ts';
 import type { Precision } from './tile-graph.ts';
-import { pickedSums } from './tile-sums.ts';
+import { createTileSums } from './tile-sums.ts';
 import { chunkSizes, highest, withGumbelNoise } from './top-k.ts';
 
 /** What a pair is wanted for (JEST, section 2): hard for the learner, easy for the reference, or both. */
@@ -70,10 +70,7 @@ export async function selectBatch(
   const count = countOf(learner, teacher);
   if (batch > count) throw new Error(`cannot select ${batch} of ${count} pairs`);
   const models = modelsOf(learner, teacher, options.method).map(({ model, name, sign }) => {
-    const { similarities, bound } = ownPairs(model, name);
-    const precision = options.precision ?? precisionFor(count);
-    const running = createRunningScores(count, loss);
-    return { model, sign, similarities, running, tiles: { loss, precision, bound, threads } };
+    return { model, sign, similarities: ownPairs(model, name), running: createRunningScores(count, loss) };
   });
   const selfScores = new Float64Array(count);
   for (const { model, sign, similarities } of models) {
@@ -87,6 +84,10 @@ export async function selectBatch(
   const taken = new Uint8Array(count);
   const result = emptySelection(batch);
   const order = createRowOrder(count, matrices);
+  const precision = options.precision ?? precisionFor(count);
+  const scoring = models.map(({ model, running, sign }) => {
+    return { running, sign, tiles: createTileSums(model, order, { loss, precision, threads }) };
+  });
   let position = 0;
   try {
     for (const [chunk, size] of chunkSizes(batch, options.chunks).entries()) {
@@ -106,14 +107,10 @@ export async function selectBatch(
       // After the last chunk nobody asks for the conditional scores.
       if (position === batch) break;
       order.pick(picked);
-      for (const { model, running, tiles } of models) {
-        for await (const tile of pickedSums(model, order, picked.length, tiles))
-          running.add(tile, order.rowAt);
+      for (const { running, tiles } of scoring) {
+        for await (const tile of tiles(picked.length)) running.add(tile, order.rows);
       }
-      for (let place = 0; place < order.open(); place += 1) {
-        const i = order.rowAt(place);
-        logits[i] = conditionalScore(selfScores[i] as number, models, i);
-      }
+      updateLogits(logits, selfScores, scoring, order);
       equalizeDuplicates(logits, duplicates, taken);
     }
   } finally {
@@ -122,20 +119,27 @@ export async function selectBatch(
   return result;
 }
 
-/** A pair's own score plus its running scores under each model. Throws when the sum isn't a finite number. */
-function conditionalScore(
-  selfScore: number,
+/**
+ * Makes the logits of all open pairs their own scores plus their running scores under each model. Throws when one
+ * isn't a finite number.
+ */
+function updateLogits(
+  logits: Float64Array,
+  selfScores: Float64Array,
   models: readonly { readonly running: RunningScores; readonly sign: number }[],
-  i: number,
-): number {
-  let score = selfScore;
-  for (const { running, sign } of models) score += sign * running.of(i);
-  if (!Number.isFinite(score)) {
+  order: RowOrder,
+): void {
+  const { rows } = order;
+  const open = order.open();
+  logits.set(selfScores);
+  for (const { running, sign } of models) running.addTo(logits, sign, rows, open);
+  for (let place = 0; place < open; place += 1) {
+    const i = rows[place] as number;
+    if (Number.isFinite(logits[i])) continue;
     throw new Error(
-      `the conditional score of pair ${i} is ${score}: the scale or the embeddings are too large`,
+      `the conditional score of pair ${i} is ${logits[i]}: the scale or the embeddings are too large`,
     );
   }
-  return score;
 }
 
 function modelsOf(learner: PairModel | null, teacher: PairModel | null, method: SelectionMethod) {

@@ -13,7 +13,7 @@ export interface TileGraphOptions {
    * tile.
    */
   readonly group: number;
-  /** Whether no logit is so high that such a product, taken of e^logit as it is, could overflow. */
+  /** Whether the factors are 1 + e^logit, whose product can overflow, and not 1 + e^-|logit|, at most 2. */
   readonly bounded: boolean;
 }
 

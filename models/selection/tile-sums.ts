@@ -8,8 +8,6 @@ import { type Precision, type TileGraphOptions, tileGraph } from './tile-graph.t
 export interface TileOptions {
   readonly loss: SelectionLoss;
   readonly precision: Precision;
-  /** The largest similarity that a pair can have. */
-  readonly bound: number;
   /** Threads of ONNX Runtime; the machine's cores unless told. */
   readonly threads?: number | undefined;
 }
@@ -23,79 +21,100 @@ export interface TileSums {
 
 /** Picked rows of one tile, at most: with more of them the tile would leave the caches. */
 const mostPicked = 512;
-/** Products of one tile, about. */
-const tileProducts = 2 ** 18;
-/** ln of the largest product of factors that float32 is asked to hold: it overflows at 88.7. */
-const safeExponent = 80;
-/** Below this many factors a product, the form that bounds each factor by 2 is the cheaper one. */
+/** Products of one tile for each thread, about: 512 kB of them stay in a core's second cache. */
+const threadProducts = 2 ** 17;
+/** Factors of at most 2 whose product float32 holds. */
+const mostFactors = 127;
+/** Below this many factors a product, rows of zeros are worth adding to have more. */
 const fewFactors = 8;
 
 /**
- * Goes through the open rows in tiles and yields what the `picked` rows right behind them contribute: their losses
- * with every open row, as negatives, as images and as texts. Nothing of size B x picked is held.
+ * Makes the function that goes through the open rows in tiles and yields what the `picked` rows right behind them
+ * contribute: their losses with every open row, as negatives, as images and as texts. Nothing of size B x picked is
+ * held. Products of 1 + e^logit that overflow are made again in the form that cannot.
  */
-export async function* pickedSums(
+export function createTileSums(
   model: PairModel,
   order: RowOrder,
-  picked: number,
   options: TileOptions,
-): AsyncGenerator<TileSums> {
-  const open = order.open();
-  const blocks = Math.ceil(picked / mostPicked);
-  const plan = planBlock(Math.ceil(picked / blocks), model, options);
-  const session = await sessionOf(plan.graph, options.threads ?? availableParallelism());
+): (picked: number) => AsyncGenerator<TileSums> {
+  const { loss, precision, threads = availableParallelism() } = options;
   const { images, texts, dimension: d } = model;
-  const numbers = (value: number) =>
-    options.precision === 'float32'
-      ? new Tensor('float32', Float32Array.of(value), [1])
-      : new Tensor('float64', Float64Array.of(value), [1]);
+  const names = loss === 'sigmoid' ? ['sums'] : ['toTexts', 'toImages'];
   // In a softmax a bias cancels: what it adds to each log-sum-exp it takes from each own score.
-  const scalars = { scale: numbers(model.scale), bias: numbers(options.loss === 'sigmoid' ? model.bias : 0) };
-  const tileRows = Math.max(64, Math.floor(tileProducts / plan.width / 64) * 64);
-  for (let from = 0; from < picked; from += plan.width) {
-    const used = Math.min(plan.width, picked - from);
-    // Only products over groups need a block of a certain width.
-    const width = plan.graph.group > 1 ? plan.width : used;
-    const block = (rows: Float32Array) => {
-      const part = rows.subarray((open + from) * d, (open + from + used) * d);
-      if (width === used) return new Tensor('float32', part, [used, d]);
-      const padded = new Float32Array(width * d);
-      padded.set(part);
-      return new Tensor('float32', padded, [width, d]);
-    };
-    const feeds = { pickedImages: block(images), pickedTexts: block(texts), ...scalars };
-    // A row of zeros has the logit `bias` with every row.
-    const surplus = 2 * (width - used) * softplus(model.bias);
-    for (let start = 0; start < open; start += tileRows) {
-      const end = Math.min(open, start + tileRows);
-      const rows = (matrix: Float32Array) =>
-        new Tensor('float32', matrix.subarray(start * d, end * d), [end - start, d]);
-      const outputs = await session.run({ ...feeds, images: rows(images), texts: rows(texts) });
-      const values = namesOf(options.loss).map((name) => numbersOf(outputs[name]?.data));
-      if (surplus > 0)
-        for (const sums of values)
-          for (let i = 0; i < sums.length; i += 1) sums[i] = (sums[i] ?? 0) - surplus;
-      yield { start, values };
+  const scalars = {
+    scale: scalarOf(model.scale, precision),
+    bias: scalarOf(loss === 'sigmoid' ? model.bias : 0, precision),
+  };
+  // Most models' logits are low: the shorter form is tried until it fails once.
+  let bounded = loss === 'sigmoid' && precision === 'float32';
+
+  const run = async (session: InferenceSession, feeds: InferenceSession.FeedsType) => {
+    const outputs = await session.run({ ...feeds, ...scalars });
+    return names.map((name) => numbersOf(outputs[name]?.data));
+  };
+  return async function* (picked) {
+    const open = order.open();
+    const { width, group } = planBlock(Math.ceil(picked / Math.ceil(picked / mostPicked)), loss, precision);
+    const graph = () => sessionOf({ loss, precision, group, bounded }, threads);
+    let session = await graph();
+    const tileRows = Math.max(64, Math.floor((threadProducts * threads) / width / 64) * 64);
+    for (let from = 0; from < picked; from += width) {
+      const used = Math.min(width, picked - from);
+      // Only products over groups need a block of a certain width.
+      const rows = group > 1 ? width : used;
+      const block = (matrix: Float32Array) => {
+        const part = matrix.subarray((open + from) * d, (open + from + used) * d);
+        if (rows === used) return new Tensor('float32', part, [used, d]);
+        const padded = new Float32Array(rows * d);
+        padded.set(part);
+        return new Tensor('float32', padded, [rows, d]);
+      };
+      const blocks = { pickedImages: block(images), pickedTexts: block(texts) };
+      // A row of zeros has the logit `bias` with every row.
+      const surplus = 2 * (rows - used) * softplus(model.bias);
+      for (let start = 0; start < open; start += tileRows) {
+        const end = Math.min(open, start + tileRows);
+        const tile = (matrix: Float32Array) =>
+          new Tensor('float32', matrix.subarray(start * d, end * d), [end - start, d]);
+        const feeds = { ...blocks, images: tile(images), texts: tile(texts) };
+        let values = await run(session, feeds);
+        if (bounded && !values.every(allFinite)) {
+          bounded = false;
+          session = await graph();
+          values = await run(session, feeds);
+        }
+        if (surplus > 0)
+          for (const sums of values)
+            sums.forEach((sum, i) => {
+              sums[i] = sum - surplus;
+            });
+        yield { start, values };
+      }
     }
-  }
+  };
 }
 
-function namesOf(loss: SelectionLoss): readonly string[] {
-  return loss === 'sigmoid' ? ['sums'] : ['toTexts', 'toImages'];
-}
-
-/** The graph for blocks of about `picked` rows, and the width to which blocks are made or filled up. */
-function planBlock(picked: number, model: PairModel, { loss, precision, bound }: TileOptions) {
-  const plain: TileGraphOptions = { loss, precision, group: 1, bounded: false };
-  if (loss === 'softmax' || precision === 'float64') return { graph: plain, width: picked };
-  const factors = Math.floor(safeExponent / softplus(model.scale * bound + model.bias));
-  const bounded = factors >= fewFactors;
-  const most = Math.min(127, bounded ? factors : Math.floor(safeExponent / Math.LN2));
+/** The width to which blocks of about `picked` rows are made or filled up, and the factors of a product. */
+function planBlock(picked: number, loss: SelectionLoss, precision: Precision) {
+  if (loss === 'softmax' || precision === 'float64') return { width: picked, group: 1 };
   // A few rows more make a width that groups divide.
   for (let width = picked; ; width += 1) {
-    const group = largestDivisor(width, most);
-    if (group >= Math.min(fewFactors, width)) return { graph: { ...plain, group, bounded }, width };
+    const group = largestDivisor(width, mostFactors);
+    if (group >= Math.min(fewFactors, width)) return { width, group };
   }
+}
+
+function allFinite(values: Float32Array | Float64Array): boolean {
+  let total = 0;
+  for (let i = 0; i < values.length; i += 1) total += values[i] as number;
+  return Number.isFinite(total);
+}
+
+function scalarOf(value: number, precision: Precision): Tensor {
+  return precision === 'float32'
+    ? new Tensor('float32', Float32Array.of(value), [1])
+    : new Tensor('float64', Float64Array.of(value), [1]);
 }
 
 /** The largest divisor of n that is at most `most`. */

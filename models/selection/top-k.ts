@@ -14,17 +14,47 @@ export function withGumbelNoise(logits: Float64Array, random: Random): Float64Ar
 
 /** The indices of the k highest values that aren't taken, best first, ties to the lower index. */
 export function highest(values: Float64Array, taken: Uint8Array, k: number): Uint32Array {
-  const open: number[] = [];
-  for (let i = 0; i < values.length; i += 1) if (!taken[i]) open.push(i);
-  if (k <= 0 || open.length === 0) return new Uint32Array();
-  // A sort of plain numbers finds the last value that is in; only what is in is then sorted by index as well.
-  const sorted = Float64Array.from(open, (i) => values[i] as number).sort();
-  const last = sorted[Math.max(0, sorted.length - k)] as number;
-  const inside = open.filter((i) => (values[i] as number) > last);
-  const atLast = open.filter((i) => values[i] === last).slice(0, Math.max(0, k - inside.length));
-  inside.push(...atLast);
+  const open = new Float64Array(values.length);
+  let count = 0;
+  for (let i = 0; i < values.length; i += 1) if (!taken[i]) open[count++] = values[i] as number;
+  const wanted = Math.min(k, count);
+  if (wanted <= 0) return new Uint32Array();
+  const last = orderStatistic(open.subarray(0, count), count - wanted);
+  const inside: number[] = [];
+  const atLast: number[] = [];
+  for (let i = 0; i < values.length; i += 1) {
+    const value = values[i] as number;
+    if (taken[i] || value < last) continue;
+    (value > last ? inside : atLast).push(i);
+  }
+  inside.push(...atLast.slice(0, wanted - inside.length));
   inside.sort((a, b) => (values[b] as number) - (values[a] as number) || a - b);
   return Uint32Array.from(inside);
+}
+
+/** The value that is at place k (from 0) when sorted: Hoare's quickselect, which reorders the values. */
+function orderStatistic(values: Float64Array, k: number): number {
+  let low = 0;
+  let high = values.length - 1;
+  while (low < high) {
+    const pivot = values[(low + high) >> 1] as number;
+    let i = low;
+    let j = high;
+    while (i <= j) {
+      while ((values[i] as number) < pivot) i += 1;
+      while ((values[j] as number) > pivot) j -= 1;
+      if (i > j) break;
+      const held = values[i] as number;
+      values[i] = values[j] as number;
+      values[j] = held;
+      i += 1;
+      j -= 1;
+    }
+    if (k <= j) high = j;
+    else if (k >= i) low = i;
+    else break;
+  }
+  return values[k] as number;
 }
 
 /** The sizes of the chunks of a batch of b: floor(b / N) each, the remainder in the last; never an empty one. */
