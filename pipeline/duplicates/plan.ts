@@ -65,9 +65,9 @@ export async function findContaminated(
 }
 
 /**
- * Puts the rows into groups of duplicates, those in the view `left_out` aside: the table `grouped` adds to `ranked`, for each
- * row, the kept row of its group (`kept_id`, `kept_key`, `kept_sha256`). The table `closest` (id, through, distance,
- * colours) says which pair connects a near duplicate: the one with the kept row, where there is one.
+ * Puts the rows into groups of duplicates, those in the view `left_out` aside: the table `grouped` adds to `ranked`,
+ * for each row, the kept row of its group (`kept_id`, `kept_key`, `kept_sha256`). The table `closest` (id, through,
+ * distance, colours) says which pair connects a near duplicate: the one with the kept row, where there is one.
  */
 export async function groupDuplicates(
   database: Database,
