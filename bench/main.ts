@@ -1,11 +1,20 @@
 import { Command } from 'commander';
+import { countOf } from '../pipeline/cli/sources.ts';
+import { benchDuplicates } from './duplicates.ts';
 import { benchSelect } from './select.ts';
 import { benchTrain } from './train.ts';
 
+type Figures = Record<string, number | string>;
+
+/** What a bench may be told; those that have no use for it leave it. */
+interface BenchOptions {
+  readonly large: boolean;
+  readonly rows?: number;
+}
+
 /** The benches by name: each answers figures, ratios where two things are compared in one run. */
-const benches: Readonly<
-  Record<string, (options: { large: boolean }) => Promise<Record<string, number | string>>>
-> = {
+const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
+  duplicates: benchDuplicates,
   select: benchSelect,
   train: () => benchTrain({ seconds: 15 }),
 };
@@ -14,7 +23,8 @@ await new Command('bench')
   .argument('<name>', Object.keys(benches).join(', '))
   .option('--json', 'print one JSON object last')
   .option('--large', "select: SigLIP 2's size, 65,536 to 32,768 at d = 768, by itself", false)
-  .action(async (name: string, options: { json?: boolean; large: boolean }) => {
+  .option('--rows <n>', 'duplicates: rows of the pool that is built', countOf)
+  .action(async (name: string, options: BenchOptions & { json?: boolean }) => {
     const bench = benches[name];
     if (bench === undefined) {
       process.stderr.write(`no bench ${name}: there are ${Object.keys(benches).join(', ')}\n`);

@@ -3,6 +3,8 @@ import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { checkImagesOptionsSchema } from '../stages/check-images.ts';
 import { cleanTextsOptionsSchema } from '../stages/clean-texts.ts';
+import { decontaminateOptionsSchema } from '../stages/decontaminate.ts';
+import { deduplicateOptionsSchema } from '../stages/deduplicate.ts';
 import { identifyLanguageOptionsSchema } from '../stages/identify-language.ts';
 import { labelRegionsOptionsSchema } from '../stages/label-regions.ts';
 import { mixOptionsSchema } from '../stages/mix-languages.ts';
@@ -29,6 +31,9 @@ export const configSchema = z.strictObject({
   images: checkImagesOptionsSchema.prefault({}),
   texts: cleanTextsOptionsSchema.omit({ seed: true }).prefault({}),
   language: identifyLanguageOptionsSchema.prefault({}),
+  /** `shards`: an evaluation set, whose images and near duplicates are kept out of the data. */
+  decontaminate: decontaminateOptionsSchema.extend({ shards: pathsSchema }).optional(),
+  deduplicate: deduplicateOptionsSchema.prefault({}),
   /** `enabled: false` keeps every row. */
   mix: mixOptionsSchema.extend({ enabled: z.boolean().default(true) }).prefault({}),
   regions: regionsSchema.prefault({}),

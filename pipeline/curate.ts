@@ -8,7 +8,9 @@ import type { CurationReport } from '../schemas/reports.ts';
 import type { Stage, StageContext } from '../schemas/stage.ts';
 import { checkImages } from '../stages/check-images.ts';
 import { cleanTexts } from '../stages/clean-texts.ts';
+import { decontaminate } from '../stages/decontaminate.ts';
 import { deduplicate } from '../stages/deduplicate.ts';
+import { fingerprintMeasure } from '../stages/duplicates/fingerprint-column.ts';
 import { embedWithTeacher } from '../stages/embed-with-teacher.ts';
 import { hashImages } from '../stages/hash-images.ts';
 import { identifyLanguage } from '../stages/identify-language.ts';
@@ -20,6 +22,14 @@ import { createWindowDetector } from '../stages/regions/window-detector.ts';
 import { writeShards } from '../stages/write-shards.ts';
 import type { Config } from './config.ts';
 import { curationReport } from './curation-report.ts';
+import type { EvaluationSetFacts } from './duplicates/evaluation-set.ts';
+import {
+  findsNear,
+  readEvaluation,
+  reduceOptions,
+  withoutMeasures,
+  workFiles,
+} from './duplicates/settings.ts';
 import { UsageError } from './errors.ts';
 import { openFacts } from './facts.ts';
 import { chainStages, type StageFigures } from './funnel.ts';
@@ -58,6 +68,9 @@ export async function curate(config: Config, folder: string, run: RunContext): P
   const shards = await resolveShards(config.input.shards, 'input.shards', run.configPath);
   const checkpoint =
     config.teacher && (await resolveFile(config.teacher.checkpoint, 'teacher.checkpoint', run.configPath));
+  const evaluationShards =
+    config.decontaminate &&
+    (await resolveShards(config.decontaminate.shards, 'decontaminate.shards', run.configPath));
   await prepareRunFolder(folder);
   const ledger = await openLedger(folder);
   const context: StageContext = {
@@ -70,8 +83,16 @@ export async function curate(config: Config, folder: string, run: RunContext): P
     ? await loadTeacher(checkpoint, createOnnxExecutor({ threads: config.threads }))
     : null;
   try {
+    const evaluationSet = evaluationShards
+      ? await readEvaluation(config, evaluationShards, folder, run.signal)
+      : null;
     const admitted = await admit(whole, shards);
-    const reduction = await reduceFacts(join(folder, 'work', 'facts.parquet'), join(folder, 'work'));
+    const files = workFiles(folder);
+    const reduction = await reduceFacts(
+      files.facts,
+      join(folder, 'work'),
+      reduceOptions(config, folder, run.signal),
+    );
     const plan = config.mix.enabled ? await reduction.planMix(config.mix) : null;
     const finished = await finish(whole, admitted.rows, reduction, plan, teacher);
     reduction.close();
@@ -85,10 +106,16 @@ export async function curate(config: Config, folder: string, run: RunContext): P
       plan,
       kept: finished.kept,
       regions: finished.regions,
-      leftOut: leftOut(config),
+      leftOut: leftOut(config, evaluationSet),
       seconds: (performance.now() - started) / 1000,
     });
-    await writeManifest(whole, shards, checkpoint ?? null, teacher, report);
+    await writeManifest(
+      whole,
+      { shards, evaluation: evaluationShards ?? [] },
+      checkpoint ?? null,
+      teacher,
+      report,
+    );
     await writeJson(join(folder, 'report.json'), report);
     await rm(join(folder, 'work'), { recursive: true });
     return report;
@@ -103,8 +130,9 @@ export async function curate(config: Config, folder: string, run: RunContext): P
 async function admit(run: Run, shards: readonly string[]) {
   const { config, context, folder, ledger } = run;
   const options = config.input as NonNullable<Config['input']>;
+  const measures = findsNear(config) ? [fingerprintMeasure] : [];
   const stages = [
-    checkImages(config.images),
+    checkImages(config.images, measures),
     hashImages(),
     cleanTexts({ ...config.texts, seed: config.seed }),
     identifyLanguage(config.language),
@@ -113,12 +141,13 @@ async function admit(run: Run, shards: readonly string[]) {
   const chain = chainStages(source, stages, context);
   const task = run.progress.start('reading and cleaning', await countRows(shards), 'rows');
   const spool = createSpool(join(folder, 'work', 'admitted.arrows'));
-  const facts = await openFacts(join(folder, 'work', 'facts.parquet'), config.seed);
+  const files = workFiles(folder);
+  const facts = await openFacts(files.facts, config.seed, findsNear(config) ? files.fingerprints : undefined);
   let rows = 0;
   try {
     for await (const batch of chain.batches) {
-      await spool.write(batch);
       await facts.write(batch);
+      await spool.write(withoutMeasures(batch));
       await ledger.flush();
       rows += batch.numRows;
       task.update(chain.figures()[0]?.out ?? rows);
@@ -142,7 +171,10 @@ async function finish(
   teacher: Teacher | null,
 ) {
   const { config, context, folder, ledger } = run;
-  const stages: Stage[] = [deduplicate(reduction.duplicatesOf)];
+  const stages: Stage[] = config.decontaminate
+    ? [decontaminate(reduction.contaminatedOf, config.decontaminate.mode)]
+    : [];
+  stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate.mode));
   if (plan) stages.push(mixLanguages(plan, config.seed));
   const { concurrency, maxPixels } = config.images;
   if (teacher && config.regions.detector === 'windows') {
@@ -189,8 +221,13 @@ function shardMetadata(config: Config, teacher: Teacher | null): Record<string, 
   return facts;
 }
 
-function leftOut(config: Config): { stage: string; why: string }[] {
+function leftOut(config: Config, evaluationSet: EvaluationSetFacts | null): { stage: string; why: string }[] {
   const out: { stage: string; why: string }[] = [];
+  if (evaluationSet !== null && evaluationSet.undecodable > 0) {
+    const { undecodable, rows } = evaluationSet;
+    const why = `${undecodable} of ${rows} evaluation images cannot be decoded: they are found by their bytes alone`;
+    out.push({ stage: 'decontaminate', why });
+  }
   if (!config.mix.enabled) out.push({ stage: 'mix-languages', why: 'mix.enabled is false' });
   if (config.regions.detector === 'none')
     out.push({ stage: 'label-regions', why: 'regions.detector is none' });
@@ -203,7 +240,7 @@ function leftOut(config: Config): { stage: string; why: string }[] {
 
 async function writeManifest(
   run: Run,
-  shards: readonly string[],
+  input: { readonly shards: readonly string[]; readonly evaluation: readonly string[] },
   checkpoint: string | null,
   teacher: Teacher | null,
   report: CurationReport,
@@ -218,7 +255,8 @@ async function writeManifest(
     version,
     config,
     configSha256: createHash('sha256').update(JSON.stringify(config)).digest('hex'),
-    input: await Promise.all(shards.map((path) => fileFacts(path))),
+    input: await Promise.all(input.shards.map((path) => fileFacts(path))),
+    evaluation: await Promise.all(input.evaluation.map((path) => fileFacts(path))),
     teacher:
       checkpoint && teacher
         ? {

@@ -1,7 +1,9 @@
 import { Float64, Int32, Int64, type RecordBatch, Utf8 } from 'apache-arrow';
 import { batchOf, column, selectColumns, withColumns } from '../schemas/batches.ts';
 import { openParquetWriter } from '../schemas/parquet-writer.ts';
+import { fingerprintMeasure } from '../stages/duplicates/fingerprint-column.ts';
 import { mixDraw } from '../stages/mix/plan.ts';
+import { openFingerprintFile } from './duplicates/fingerprint-file.ts';
 
 /** The few facts of each admitted row that decisions over the whole data set need. */
 export interface Facts {
@@ -13,6 +15,7 @@ export interface Facts {
 }
 
 const columns = [
+  ['id', new Int64()],
   ['key', new Utf8()],
   ['shard', new Utf8()],
   ['row_group', new Int32()],
@@ -23,20 +26,31 @@ const columns = [
   ['draw', new Float64()],
 ] as const;
 
-/** Opens the parquet file that DuckDB reduces: key, shard, row_group, row, sha256, language, pixels, draw. */
-export async function openFacts(path: string, seed: number): Promise<Facts> {
+/**
+ * Opens the parquet file that DuckDB reduces: id (the row's place in this file), key, shard, row_group, row, sha256,
+ * language, pixels, draw. With a path for them, the column `fingerprint` of the batches goes to a file of its own.
+ */
+export async function openFacts(path: string, seed: number, fingerprints?: string): Promise<Facts> {
   const writer = await openParquetWriter(path);
+  const fingerprintFile = fingerprints === undefined ? null : await openFingerprintFile(fingerprints);
   // The file has its schema also when no row is admitted.
   await writer.write(
     batchOf(Object.fromEntries(columns.map(([name, type]) => [name, { type, values: [] }]))),
   );
   const seen: Record<string, number> = {};
+  let rows = 0;
   return {
     async write(batch) {
       const keys = column(batch, 'key').toArray() as unknown as string[];
       const [widths, heights] = [column(batch, 'width'), column(batch, 'height')];
       for (const language of column(batch, 'language')) seen[language] = (seen[language] ?? 0) + 1;
+      const first = rows;
+      rows += batch.numRows;
       const facts = withColumns(batch, {
+        id: {
+          type: new Int64(),
+          values: Array.from({ length: batch.numRows }, (_, i) => BigInt(first + i)),
+        },
         pixels: {
           type: new Int64(),
           values: Array.from(
@@ -52,11 +66,16 @@ export async function openFacts(path: string, seed: number): Promise<Facts> {
           columns.map(([name]) => name),
         ),
       );
+      await fingerprintFile?.write(first, [...column(batch, fingerprintMeasure.column)]);
     },
     async close() {
       await writer.close();
+      await fingerprintFile?.close();
     },
-    abort: () => writer.abort(),
+    async abort() {
+      await writer.abort();
+      await fingerprintFile?.abort();
+    },
     seen: () => seen,
   };
 }

@@ -1,63 +1,133 @@
-import { DuckDBInstance } from '@duckdb/node-api';
 import type { DuplicatesOf } from '../stages/deduplicate.ts';
+import { type Nearness, nearnessValue } from '../stages/duplicates/nearness.ts';
+import type { PlannedVerdicts } from '../stages/duplicates/planned-verdicts.ts';
 import { type MixPlan, type PlannedLanguage, planQuotas, type QuotaOptions } from '../stages/mix/plan.ts';
+import { openDatabase } from './duplicates/database.ts';
+import {
+  type EvaluationSearch,
+  findContaminated,
+  groupDuplicates,
+  openFingerprints,
+  rankByBytes,
+} from './duplicates/plan.ts';
 
-/** The decisions that need the whole data set: which rows are duplicates, and the mix. */
+/** The decisions that need the whole data set: which rows are in an evaluation set or duplicates, and the mix. */
 export interface Reduction {
-  /** Rows by language, duplicates aside. */
+  /** Rows by language that the mix can take: without contaminated ones, and duplicates where they are dropped. */
   readonly counts: Readonly<Record<string, number>>;
+  readonly contaminatedOf: PlannedVerdicts;
   readonly duplicatesOf: DuplicatesOf;
   readonly planMix: (options: QuotaOptions) => Promise<MixPlan>;
   close(): void;
 }
 
+/** What is looked for beside exact duplicates. */
+export interface ReduceOptions {
+  /** Fingerprints of the rows; without them only equal bytes are found. */
+  readonly fingerprints: string | null;
+  /** How near near duplicates are; null looks for exact ones only. */
+  readonly near: Nearness | null;
+  readonly partitionRows: number;
+  readonly evaluation: EvaluationSearch | null;
+  /** Whether duplicates are dropped, and so nothing that the mix can take. */
+  readonly dropsDuplicates: boolean;
+  readonly signal?: AbortSignal;
+}
+
+const exactOnly: ReduceOptions = {
+  fingerprints: null,
+  near: null,
+  partitionRows: 1,
+  evaluation: null,
+  dropsDuplicates: true,
+};
+
 /**
- * Reduces the facts of every admitted row (parquet: key, shard, row_group, row, sha256, language, pixels, draw) by
- * DuckDB, which spills to `folder` what doesn't fit its memory. Of exact duplicates the one with the most pixels is
+ * Reduces the facts of every admitted row (parquet: id, key, shard, row_group, row, sha256, language, pixels, draw)
+ * by DuckDB, which spills to `folder` what doesn't fit its memory. Of duplicates the one with the most pixels is
  * kept, then the one with the first key: whatever the order of the shards.
  */
-export async function reduceFacts(facts: string, folder: string): Promise<Reduction> {
-  const instance = await DuckDBInstance.create(':memory:', { temp_directory: folder });
-  const connection = await instance.connect();
-  const rows = async (sql: string, values: Record<string, string | number> = {}) =>
-    (await connection.runAndReadAll(sql, values)).getRowObjectsJS();
-  await connection.run('CREATE TABLE facts AS SELECT * FROM read_parquet($facts)', { facts });
-  await connection.run(`
-    CREATE TABLE ranked AS SELECT *,
-      first_value(key) OVER same AS kept_key, row_number() OVER same AS rank
-    FROM facts WINDOW same AS (PARTITION BY sha256 ORDER BY pixels DESC, key, shard, row_group, row)`);
-  await connection.run('DROP TABLE facts');
-  const counted = await rows(
-    'SELECT language, count(*)::INT AS rows FROM ranked WHERE rank = 1 GROUP BY 1 ORDER BY 1',
+export async function reduceFacts(
+  facts: string,
+  folder: string,
+  options: ReduceOptions = exactOnly,
+): Promise<Reduction> {
+  const database = await openDatabase(folder);
+  await database.run('CREATE TABLE facts AS SELECT * FROM read_parquet($facts)', { facts });
+  await rankByBytes(database);
+  await database.run('DROP TABLE facts');
+  const { fingerprints, near, evaluation, partitionRows, signal } = options;
+  const partitioning = { partitionRows, signal };
+  if (fingerprints !== null) {
+    const isUnique = 'id IN (SELECT rep_id FROM ranked)';
+    await openFingerprints(database, 'unique_fingerprints', fingerprints, isUnique);
+  }
+  await findContaminated(database, evaluation, partitioning, folder);
+  await groupDuplicates(database, near && { ...near, ...partitioning }, folder);
+  const taken = options.dropsDuplicates ? 'id = kept_id' : 'true';
+  const counted = await database.rows(
+    `SELECT language, count(*)::INT AS rows FROM grouped WHERE ${taken} GROUP BY 1 ORDER BY 1`,
   );
   const counts = Object.fromEntries(counted.map((row) => [String(row.language), Number(row.rows)]));
   return {
     counts,
-    async duplicatesOf(shard, rowGroup) {
-      const found = await rows(
-        'SELECT row, kept_key FROM ranked WHERE rank > 1 AND shard = $shard AND row_group = $rowGroup',
+    async contaminatedOf(shard, rowGroup) {
+      const found = await database.rows(
+        `SELECT row, evaluation_key, distance, colours FROM ranked JOIN contaminated USING (rep_id)
+         WHERE shard = $shard AND row_group = $rowGroup`,
         { shard, rowGroup },
       );
-      return new Map(found.map((row) => [Number(row.row), String(row.kept_key)]));
+      return new Map(found.map((row) => [Number(row.row), contamination(row, evaluation)]));
     },
-    async planMix(options) {
-      const { quotas, shortfalls } = planQuotas(counts, options);
+    async duplicatesOf(shard, rowGroup) {
+      const found = await database.rows(
+        `SELECT row, kept_key, sha256 = kept_sha256 AS exact, through, distance, colours
+         FROM grouped LEFT JOIN closest ON closest.id = grouped.rep_id
+         WHERE grouped.id <> kept_id AND shard = $shard AND row_group = $rowGroup`,
+        { shard, rowGroup },
+      );
+      return new Map(found.map((row) => [Number(row.row), duplicate(row, near)]));
+    },
+    async planMix(mix) {
+      const { quotas, shortfalls } = planQuotas(counts, mix);
       const languages: Record<string, PlannedLanguage> = {};
       for (const [language, quota] of Object.entries(quotas)) {
         // The quota-th smallest draw: at or under it are exactly the quota's rows.
-        const [at] = await rows(
-          `SELECT draw FROM ranked WHERE rank = 1 AND language = $language
+        const [at] = await database.rows(
+          `SELECT draw FROM grouped WHERE ${taken} AND language = $language
            ORDER BY draw LIMIT 1 OFFSET $skip`,
           { language, skip: Math.max(0, quota - 1) },
         );
         const threshold = quota > 0 ? Number(at?.draw ?? -1) : -1;
         languages[language] = { available: counts[language] ?? 0, quota, threshold };
       }
-      return { requestedEnglish: options.english, languages, shortfalls };
+      return { requestedEnglish: mix.english, languages, shortfalls };
     },
-    close: () => {
-      connection.closeSync();
-      instance.closeSync();
-    },
+    close: () => database.close(),
   };
+}
+
+type Found = Readonly<Record<string, unknown>>;
+
+function duplicate(row: Found, near: Nearness | null) {
+  const kept = String(row.kept_key);
+  if (row.exact === true || near === null) {
+    return { reason: 'exact-duplicate', value: `of ${kept}`, kept } as const;
+  }
+  return {
+    reason: 'near-duplicate',
+    value: nearnessValue(kept, nearnessOf(row), near, String(row.through)),
+    kept,
+  } as const;
+}
+
+function contamination(row: Found, nearness: Nearness | null) {
+  const of = String(row.evaluation_key);
+  const isExact = row.distance === null || nearness === null;
+  const value = isExact ? `of ${of}: the same bytes` : nearnessValue(of, nearnessOf(row), nearness);
+  return { reason: 'near-evaluation', value };
+}
+
+function nearnessOf(row: Found) {
+  return { distance: Number(row.distance), colours: Number(row.colours) };
 }

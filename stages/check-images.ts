@@ -1,7 +1,7 @@
-import type { RecordBatch } from 'apache-arrow';
+import type { DataType, RecordBatch } from 'apache-arrow';
 import PQueue from 'p-queue';
 import { z } from 'zod';
-import { decodeRgbWithin, readHeader, sniffFormat } from '../models/images.ts';
+import { decodeRgbWithin, type RgbImage, readHeader, sniffFormat } from '../models/images.ts';
 import { column, takeRows, withColumns } from '../schemas/batches.ts';
 import { imageBytes, originOf } from '../schemas/provenance.ts';
 import { rowTypes } from '../schemas/rows.ts';
@@ -24,9 +24,23 @@ export type CheckImagesOptions = z.infer<typeof checkImagesOptionsSchema>;
 
 /** What was found of one image. */
 export type ImageVerdict =
-  | { readonly kind: 'keep'; readonly width: number; readonly height: number }
+  | {
+      readonly kind: 'keep';
+      readonly width: number;
+      readonly height: number;
+      /** What each measure found, where there are measures. */
+      readonly measured?: readonly unknown[];
+    }
   | { readonly kind: 'drop'; readonly reason: 'too-small' | 'aspect'; readonly value: string }
   | { readonly kind: 'quarantine'; readonly reason: string; readonly detail: string };
+
+/** A column that is measured on the pixels of every sound image, since they are decoded here anyway. */
+export interface ImageMeasure {
+  readonly column: string;
+  readonly type: DataType;
+  /** The column's value, of the image within 64 x 64 pixels. */
+  of(image: RgbImage): unknown;
+}
 
 const stage = 'check-images';
 /** The side that an image is decoded to when only its soundness is asked: every byte is still read. */
@@ -34,9 +48,9 @@ const probeSide = 64;
 
 /**
  * Decodes every image: a missing, truncated, corrupt or unknown one, and one over the pixel limit, is quarantined;
- * a small or long one is dropped. `width` and `height` become what the decoder says.
+ * a small or long one is dropped. `width` and `height` become what the decoder says, and each measure adds its column.
  */
-export function checkImages(options: CheckImagesOptions): Stage {
+export function checkImages(options: CheckImagesOptions, measures: readonly ImageMeasure[] = []): Stage {
   return {
     name: stage,
     async *run(batches, context) {
@@ -44,14 +58,17 @@ export function checkImages(options: CheckImagesOptions): Stage {
       for await (const batch of batches) {
         context.signal.throwIfAborted();
         const verdicts = await queue.addAll(
-          Array.from({ length: batch.numRows }, (_, i) => () => judgeImage(imageBytes(batch, i), options)),
+          Array.from(
+            { length: batch.numRows },
+            (_, i) => () => judgeImage(imageBytes(batch, i), options, measures),
+          ),
         );
         const kept: number[] = [];
-        const sizes: { width: number; height: number }[] = [];
+        const found: SoundImage[] = [];
         verdicts.forEach((verdict, i) => {
           if (verdict.kind === 'keep') {
             kept.push(i);
-            sizes.push(verdict);
+            found.push(verdict);
           } else if (verdict.kind === 'drop') {
             const key = column(batch, 'key').get(i);
             context.drop({ key, stage, reason: verdict.reason, value: verdict.value });
@@ -60,14 +77,18 @@ export function checkImages(options: CheckImagesOptions): Stage {
             context.quarantine({ ...originOf(batch, i), stage, reason, detail });
           }
         });
-        if (kept.length > 0) yield withSizes(takeRows(batch, kept), sizes);
+        if (kept.length > 0) yield withFindings(takeRows(batch, kept), found, measures);
       }
     },
   };
 }
 
 /** Judges one encoded image by its header, then by decoding it. Never throws. */
-export async function judgeImage(bytes: Uint8Array, options: CheckImagesOptions): Promise<ImageVerdict> {
+export async function judgeImage(
+  bytes: Uint8Array,
+  options: CheckImagesOptions,
+  measures: readonly ImageMeasure[] = [],
+): Promise<ImageVerdict> {
   if (bytes.length === 0) return { kind: 'quarantine', reason: 'empty-image', detail: 'no bytes' };
   if (sniffFormat(bytes) === null) {
     const start = Buffer.from(bytes.subarray(0, 8)).toString('hex');
@@ -80,8 +101,10 @@ export async function judgeImage(bytes: Uint8Array, options: CheckImagesOptions)
   try {
     const { width, height } = await readHeader(bytes);
     const verdict = judgeSize(width, height, options);
-    if (verdict.kind === 'keep') await decodeRgbWithin(bytes, probeSide, options.maxPixels);
-    return verdict;
+    if (verdict.kind !== 'keep') return verdict;
+    const image = await decodeRgbWithin(bytes, probeSide, options.maxPixels);
+    if (measures.length === 0) return verdict;
+    return { ...verdict, measured: measures.map((measure) => measure.of(image)) };
   } catch (error) {
     return { kind: 'quarantine', reason: 'undecodable-image', detail: decodingDetail(error) };
   }
@@ -106,9 +129,20 @@ export function judgeSize(width: number, height: number, options: CheckImagesOpt
   return { kind: 'keep', width, height };
 }
 
-function withSizes(batch: RecordBatch, sizes: { width: number; height: number }[]): RecordBatch {
+type SoundImage = Extract<ImageVerdict, { kind: 'keep' }>;
+
+function withFindings(
+  batch: RecordBatch,
+  found: readonly SoundImage[],
+  measures: readonly ImageMeasure[],
+): RecordBatch {
+  const measured = measures.map(({ column: name, type }, k) => [
+    name,
+    { type, values: found.map((image) => image.measured?.[k] ?? null) },
+  ]);
   return withColumns(batch, {
-    width: { type: rowTypes.width, values: sizes.map((size) => size.width) },
-    height: { type: rowTypes.height, values: sizes.map((size) => size.height) },
+    width: { type: rowTypes.width, values: found.map((image) => image.width) },
+    height: { type: rowTypes.height, values: found.map((image) => image.height) },
+    ...Object.fromEntries(measured),
   });
 }

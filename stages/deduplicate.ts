@@ -1,34 +1,34 @@
-import { column, takeRows } from '../schemas/batches.ts';
+import { z } from 'zod';
 import type { Stage } from '../schemas/stage.ts';
+import { type FilterMode, filterModes, type Verdict } from '../schemas/verdicts.ts';
+import { nearnessSchema } from './duplicates/nearness.ts';
+import { filterByPlan } from './duplicates/planned-verdicts.ts';
 
-/** Which rows of a row group are duplicates, each with the key of the row that is kept in its place. */
-export type DuplicatesOf = (shard: string, rowGroup: number) => Promise<ReadonlyMap<number, string>>;
+/** Options of {@link deduplicate} and of its plan. */
+export const deduplicateOptionsSchema = z.strictObject({
+  /** `drop` leaves duplicates out; `label` keeps them, and says in `labels` what it would have dropped. */
+  mode: z.enum(filterModes).default('drop'),
+  /** Whether near duplicates are looked for, beside exact ones. */
+  near: z.boolean().default(true),
+  ...nearnessSchema.shape,
+  /** Rows that DuckDB joins at a time when it looks for near hashes: a few hundred bytes of memory each. */
+  partitionRows: z.int().positive().default(4_000_000),
+});
 
-const stage = 'deduplicate';
+/** Options of {@link deduplicate}, with their defaults filled in. */
+export type DeduplicateOptions = z.infer<typeof deduplicateOptionsSchema>;
 
-/**
- * Drops the rows that a plan over the whole data set calls duplicates. The plan is asked once a row group, so what
- * is held is one row group's share, whatever the size of the data set.
- */
-export function deduplicate(duplicatesOf: DuplicatesOf): Stage {
-  return {
-    name: stage,
-    async *run(batches, context) {
-      let held: { of: string; rows: ReadonlyMap<number, string> } = { of: '', rows: new Map() };
-      for await (const batch of batches) {
-        context.signal.throwIfAborted();
-        const [keys, rows] = [column(batch, 'key'), column(batch, 'row')];
-        const [shards, groups] = [column(batch, 'shard'), column(batch, 'row_group')];
-        const kept: number[] = [];
-        for (let i = 0; i < batch.numRows; i += 1) {
-          const of = `${groups.get(i)}\u0000${shards.get(i)}`;
-          if (of !== held.of) held = { of, rows: await duplicatesOf(shards.get(i), groups.get(i)) };
-          const keptKey = held.rows.get(rows.get(i));
-          if (keptKey === undefined) kept.push(i);
-          else context.drop({ key: keys.get(i), stage, reason: 'exact-duplicate', value: `of ${keptKey}` });
-        }
-        if (kept.length > 0) yield kept.length === batch.numRows ? batch : takeRows(batch, kept);
-      }
-    },
-  };
+/** A row that repeats another one, which is kept in its place. */
+export interface Duplicate extends Verdict {
+  readonly reason: 'exact-duplicate' | 'near-duplicate';
+  /** The key of the row that is kept: the name of the group. */
+  readonly kept: string;
+}
+
+/** Which rows of a row group are duplicates. */
+export type DuplicatesOf = (shard: string, rowGroup: number) => Promise<ReadonlyMap<number, Duplicate>>;
+
+/** Drops, or labels, the rows that a plan over the whole data set calls duplicates. */
+export function deduplicate(duplicatesOf: DuplicatesOf, mode: FilterMode = 'drop'): Stage {
+  return filterByPlan('deduplicate', duplicatesOf, mode);
 }

@@ -12,6 +12,7 @@ const reasons: Readonly<Record<string, string>> = {
   'no-alt-text': 'no alt-text is worth keeping',
   'exact-duplicate': 'the same bytes as a kept row',
   'near-duplicate': 'nearly the same picture as a kept row',
+  'near-evaluation': 'in an evaluation set, or nearly the same picture as one of its images',
   'unknown-language': 'the language cannot be told',
   'over-share': 'the mix asks for no more of its language',
 };
@@ -22,6 +23,7 @@ const stages: Readonly<Record<string, string>> = {
   'hash-images': 'Hash images',
   'clean-texts': 'Clean texts',
   'identify-language': 'Identify language',
+  decontaminate: 'Decontaminate',
   deduplicate: 'Deduplicate',
   'mix-languages': 'Mix languages',
   'label-regions': 'Label regions',

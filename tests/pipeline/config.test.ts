@@ -14,6 +14,8 @@ describe('recipes', () => {
     expect(config.mix).toMatchObject({ english: 0.9, rest: 'natural', enabled: true });
     expect(config.regions).toMatchObject({ minScore: 0.1, minBestScore: 0.3, detector: 'windows' });
     expect(config.teacher).toBeUndefined();
+    expect(config.deduplicate).toMatchObject({ mode: 'drop', near: true, radius: 5, colours: 3 });
+    expect(config.decontaminate).toBeUndefined();
   });
 
   it('takes one path or a list of them', () => {
@@ -28,6 +30,8 @@ describe('recipes', () => {
     ['mixx: {}', 'x.yaml: unknown key mixx'],
     ['mix: {english: most}', 'x.yaml: mix.english: Invalid input: expected number, received string'],
     ['images: {minSide: -1}', 'x.yaml: images.minSide: Too small: expected number to be >0'],
+    ['deduplicate: {radius: 17}', 'x.yaml: deduplicate.radius: Too big: expected number to be <=16'],
+    ['decontaminate: {mode: drop}', 'x.yaml: decontaminate.shards: a path or a list of paths is expected'],
     ['input: {shards: 3}', 'x.yaml: input.shards: a path or a list of paths is expected'],
     ['input: {shards: a, preset: laion5}', 'x.yaml: input.preset: Invalid input: expected "webli"'],
   ])('says in one line what is wrong with %j', (text, message) => {

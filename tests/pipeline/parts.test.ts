@@ -126,8 +126,8 @@ describe('reducing facts', () => {
     ]);
     expect(await reduction.duplicatesOf('a.parquet', 0)).toEqual(
       new Map([
-        [1, 'z'],
-        [2, 'm'],
+        [1, { reason: 'exact-duplicate', value: 'of z', kept: 'z' }],
+        [2, { reason: 'exact-duplicate', value: 'of m', kept: 'm' }],
       ]),
     );
     expect(await reduction.duplicatesOf('other.parquet', 0)).toEqual(new Map());

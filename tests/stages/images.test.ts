@@ -1,6 +1,7 @@
+import { Int32, Utf8 } from 'apache-arrow';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { cropToInput, decodeRgb, sniffFormat } from '../../models/images.ts';
+import { cropToInput, decodeRgb, type RgbImage, sniffFormat } from '../../models/images.ts';
 import { checkImages, checkImagesOptionsSchema, judgeImage, judgeSize } from '../../stages/check-images.ts';
 import { hashImages } from '../../stages/hash-images.ts';
 import { readBatch, rememberingContext, runStage, valuesOf } from '../support.ts';
@@ -70,6 +71,22 @@ describe('checking images', () => {
     expect(valuesOf(out, 'width')).toEqual([20, 30]);
     expect(dropped).toEqual([{ key: 'tiny', stage: 'check-images', reason: 'too-small', value: '4 px' }]);
     expect(quarantined).toMatchObject([{ key: 'none', shard: 'a.parquet', rowGroup: 0, row: 2 }]);
+  });
+
+  it('measures the decoded pixels of the sound rows, a column a measure', async () => {
+    const { context } = rememberingContext();
+    const rows = [
+      { key: 'none', image: null },
+      { key: 'wide', image: await picture(128, 64) },
+      { key: 'small', image: await picture(20, 20) },
+    ];
+    const measures = [
+      { column: 'seen', type: new Utf8(), of: ({ width, height }: RgbImage) => `${width} x ${height}` },
+      { column: 'blue', type: new Int32(), of: ({ pixels }: RgbImage) => pixels[2] },
+    ];
+    const out = await runStage(checkImages(options, measures), context, readBatch(rows));
+    expect(valuesOf(out, 'seen')).toEqual(['64 x 32', '20 x 20']);
+    expect(valuesOf(out, 'blue')).toEqual([0xc0, 0xc0]);
   });
 });
 

@@ -1,0 +1,59 @@
+import { type DuckDBAppender, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
+
+/** Values bound to a statement's parameters. */
+export type Bound = Readonly<Record<string, string | number>>;
+
+/** DuckDB in memory, spilling to a folder what memory doesn't hold. */
+export interface Database {
+  run(sql: string, values?: Bound): Promise<void>;
+  rows(sql: string, values?: Bound): Promise<Record<string, unknown>[]>;
+  /** The columns of a result chunk by chunk, so that a result of any size can be read. */
+  stream(sql: string): AsyncGenerator<readonly DuckDBValue[][]>;
+  /** Fills a table row by row. Rows are there once it returns. */
+  append(table: string, fill: (appender: DuckDBAppender) => Promise<void>): Promise<void>;
+  close(): void;
+}
+
+/** Memory that DuckDB takes before it spills. */
+const memoryLimit = '2GB';
+
+/** Opens a database of its own; `folder` is where it spills. No result has an order but one that it is given. */
+export async function openDatabase(folder: string): Promise<Database> {
+  const instance = await DuckDBInstance.create(':memory:', {
+    temp_directory: folder,
+    memory_limit: memoryLimit,
+    preserve_insertion_order: 'false',
+  });
+  const connection = await instance.connect();
+  // A result that is being streamed holds its connection: others go on beside it.
+  const reader = await instance.connect();
+  return {
+    async run(sql, values = {}) {
+      await connection.run(sql, { ...values });
+    },
+    async rows(sql, values = {}) {
+      return (await connection.runAndReadAll(sql, { ...values })).getRowObjectsJS();
+    },
+    async *stream(sql) {
+      for await (const chunk of await reader.stream(sql)) yield chunk.getColumns();
+    },
+    async append(table, fill) {
+      const appender = await connection.createAppender(table);
+      try {
+        await fill(appender);
+      } finally {
+        appender.closeSync();
+      }
+    },
+    close() {
+      reader.closeSync();
+      connection.closeSync();
+      instance.closeSync();
+    },
+  };
+}
+
+/** A text as an SQL literal, for where a statement takes no parameter. */
+export function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

@@ -1,0 +1,110 @@
+import type { Nearness } from '../../stages/duplicates/nearness.ts';
+import { type Database, quoted } from './database.ts';
+import { groupPairs } from './groups.ts';
+import { findNearPairs, type Partitioning } from './near-pairs.ts';
+
+/** An evaluation set: its rows' facts (parquet: id, key, sha256) and fingerprints, and what is done about them. */
+export interface EvaluationSearch extends Nearness {
+  readonly facts: string;
+  readonly fingerprints: string;
+  /** Whether contaminated rows are dropped, and so no part of groups. */
+  readonly dropsRows: boolean;
+}
+
+/**
+ * Ranks the facts by their bytes: the table `ranked` adds `rep_id`, the row that stands for all with the same image
+ * (the first of {@link bestFirst}), to each row of the table `facts`.
+ */
+export async function rankByBytes(database: Database): Promise<void> {
+  await database.run(`
+    CREATE TABLE ranked AS SELECT *, first_value(id) OVER same AS rep_id
+    FROM facts WINDOW same AS (PARTITION BY sha256 ORDER BY ${bestFirst})`);
+}
+
+/** Which of several rows is kept: the one with the most pixels, then the first by key, wherever it stands. */
+const bestFirst = 'pixels DESC, key, shard, row_group, row';
+
+/**
+ * Finds the rows whose images are in an evaluation set or near one of its images, either way round: the table
+ * `contaminated` (rep_id, evaluation_key, distance, colours; the last two null for the same bytes), a row for each
+ * image that is, with the nearest of the set. The view `left_out` has those that are dropped for it.
+ */
+export async function findContaminated(
+  database: Database,
+  evaluation: EvaluationSearch | null,
+  partitioning: Partitioning,
+  folder: string,
+): Promise<void> {
+  await database.run(
+    'CREATE TABLE contaminated (rep_id BIGINT, evaluation_key VARCHAR, distance INT, colours DOUBLE)',
+  );
+  const isOut = evaluation?.dropsRows ? 'true' : 'false';
+  await database.run(`CREATE VIEW left_out AS SELECT rep_id FROM contaminated WHERE ${isOut}`);
+  if (evaluation === null) return;
+  await database.run('CREATE TABLE evaluation AS SELECT * FROM read_parquet($facts)', {
+    facts: evaluation.facts,
+  });
+  await openFingerprints(database, 'evaluation_fingerprints', evaluation.fingerprints, 'true');
+  const options = { ...evaluation, ...partitioning };
+  for (const [probe, base, into] of [
+    ['unique_fingerprints', 'evaluation_fingerprints', 'rows_in_evaluation'],
+    ['evaluation_fingerprints', 'unique_fingerprints', 'evaluation_in_rows'],
+  ] as const) {
+    await findNearPairs(database, { probe, base, into }, options, folder);
+  }
+  await database.run(`
+    INSERT INTO contaminated
+    SELECT DISTINCT ON (rep_id) rep_id, key, distance, colours FROM (
+      SELECT r.rep_id, e.key, NULL AS distance, NULL AS colours
+      FROM ranked r JOIN evaluation e USING (sha256)
+      UNION ALL SELECT p.probe, e.key, p.distance, p.colours
+      FROM rows_in_evaluation p JOIN evaluation e ON e.id = p.base
+      UNION ALL SELECT p.base, e.key, p.distance, p.colours
+      FROM evaluation_in_rows p JOIN evaluation e ON e.id = p.probe)
+    ORDER BY rep_id, distance NULLS FIRST, colours, key`);
+}
+
+/**
+ * Puts the rows into groups of duplicates, those in the view `left_out` aside: the table `grouped` adds to `ranked`,
+ * for each row, the kept row of its group (`kept_id`, `kept_key`, `kept_sha256`). The table `closest` (id, through,
+ * distance, colours) says which pair connects a near duplicate: the one with the kept row, where there is one.
+ */
+export async function groupDuplicates(
+  database: Database,
+  near: (Nearness & Partitioning) | null,
+  folder: string,
+): Promise<void> {
+  await database.run('CREATE TABLE pairs (probe BIGINT, base BIGINT, distance INT, colours DOUBLE)');
+  if (near !== null) {
+    await database.run(`
+      CREATE VIEW clean_fingerprints AS SELECT * FROM unique_fingerprints
+      WHERE id NOT IN (SELECT rep_id FROM left_out)`);
+    const clean = 'clean_fingerprints';
+    await findNearPairs(database, { probe: clean, base: clean, into: 'pairs' }, near, folder);
+  }
+  await groupPairs(database, 'pairs');
+  await database.run(`
+    CREATE TABLE grouped AS
+    SELECT *, first_value(id) OVER alike AS kept_id, first_value(key) OVER alike AS kept_key,
+      first_value(sha256) OVER alike AS kept_sha256
+    FROM (SELECT r.*, coalesce(m.root, r.rep_id) AS root FROM ranked r LEFT JOIN members m ON m.id = r.rep_id)
+    WHERE rep_id NOT IN (SELECT rep_id FROM left_out)
+    WINDOW alike AS (PARTITION BY root ORDER BY ${bestFirst})`);
+  await database.run(`
+    CREATE TABLE closest AS
+    SELECT DISTINCT ON (l.id) l.id, o.key AS through, l.distance, l.colours FROM (
+      SELECT probe AS id, base AS other, distance, colours FROM pairs
+      UNION ALL SELECT base, probe, distance, colours FROM pairs) l
+    JOIN grouped o ON o.id = l.other
+    ORDER BY l.id, o.id <> o.kept_id, l.distance, l.colours, o.key`);
+}
+
+/** Makes a view of a file's fingerprints, of those rows only for which a condition holds. */
+export async function openFingerprints(
+  database: Database,
+  view: string,
+  path: string,
+  condition: string,
+): Promise<void> {
+  await database.run(`CREATE VIEW ${view} AS SELECT * FROM read_parquet(${quoted(path)}) WHERE ${condition}`);
+}
