@@ -10,6 +10,8 @@ export interface EmbedderOptions {
   readonly parameters: Parameters;
   /** Rows of a run of the towers, 64 by default; what is left over is padded to it. */
   readonly batch?: number | undefined;
+  /** What images and positions are averaged over on a side; 1 by default. */
+  readonly imagePool?: number | undefined;
   /** Whether the weights never change: they are then constants, which executors can prepack. */
   readonly frozen: boolean;
 }
@@ -36,7 +38,7 @@ export function bucketOf(tokens: number, most: number): number {
 }
 
 /** An image tower as a program: `images` [B, H, W, 3] to `embeddings` [B, d]; the weights are its constants. */
-export function imageProgram(config: TowersConfig, parameters: Parameters, batch: number): Program {
+export function imageProgram(config: TowersConfig, parameters: Parameters, batch: number, pool = 1): Program {
   const { imageSize } = config;
   return {
     name: 'image',
@@ -44,7 +46,7 @@ export function imageProgram(config: TowersConfig, parameters: Parameters, batch
     constants: ofTower(parameters, 'image.'),
     build: ({ images, ...weights }) => {
       if (images === undefined) throw new Error("the image tower was given no 'images'");
-      return { embeddings: embedImages(config, weights, images) };
+      return { embeddings: embedImages(config, weights, images, pool) };
     },
   };
 }
@@ -69,7 +71,7 @@ export function textProgram(
 
 /** Makes an embedder; towers are compiled when they are first used. Throws when the weights don't fit the config. */
 export async function createEmbedder(options: EmbedderOptions): Promise<Embedder> {
-  const { executor, config, batch = 64, frozen } = options;
+  const { executor, config, batch = 64, imagePool = 1, frozen } = options;
   const layout = parameterShapes(config);
   checkParameters(layout, options.parameters);
   let { parameters } = options;
@@ -111,7 +113,7 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
       if (images.length !== count * imageLength) {
         throw new Error(`${images.length} values aren't ${count} images of ${imageSize} x ${imageSize} x 3`);
       }
-      const program = await programOf('image', () => imageProgram(config, parameters, batch));
+      const program = await programOf('image', () => imageProgram(config, parameters, batch, imagePool));
       const weights = weightsOf('image.');
       const rows = new Float32Array(count * d);
       for (let from = 0; from < count; from += batch) {

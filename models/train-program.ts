@@ -3,6 +3,7 @@ import { type AdamOptions, adamStep } from './adam.ts';
 import { type Program, sizeOf } from './executor.ts';
 import { joinFlat, lengthOf, splitFlat } from './flat-parameters.ts';
 import { sigmoidLoss } from './sigmoid-loss.ts';
+import { softmaxDistillationLoss } from './softmax-loss.ts';
 import { decaysWeight, embedImages, embedTokens, parameterShapes, type TowersConfig } from './towers.ts';
 
 /** What a training step is compiled for. */
@@ -12,34 +13,76 @@ export interface TrainShape {
   readonly batch: number;
   /** T, the tokens of a text. */
   readonly tokens: number;
+  /** Over 1, every other image is seen averaged over so many pixels a side; then b must be even. */
+  readonly imagePool?: number | undefined;
+  /** What the learner is taught beside the pairs, if anything. */
+  readonly distillation?: Distillation | undefined;
 }
 
-/** The sigmoid loss of a batch under towers, as a function of their parameters. */
-export function towersLoss(
-  config: TowersConfig,
+/** Explicit distillation: the softmax term of ACED (ACID, arXiv 2411.18674, section 3). */
+export interface Distillation {
+  /** What its loss is multiplied by before it is added to the sigmoid loss. */
+  readonly weight: number;
+  /** d of the teacher's embeddings. */
+  readonly dimension: number;
+}
+
+/** A batch as the loss takes it. */
+interface LossInputs {
+  readonly images: tf.Tensor;
+  readonly tokens: tf.Tensor;
+  /** The teacher's embeddings [b, D] and the log of its scale [1]; null without distillation. */
+  readonly teacher: {
+    readonly images: tf.Tensor;
+    readonly texts: tf.Tensor;
+    readonly scaleLog: tf.Tensor;
+  } | null;
+}
+
+/** The loss of a batch under towers, as a function of their parameters: the sigmoid loss, and what is distilled. */
+function towersLoss(
+  { config, imagePool = 1, distillation }: TrainShape,
   parameters: Readonly<Record<string, tf.Tensor>>,
-  images: tf.Tensor,
-  tokens: tf.Tensor,
+  { images: pixels, tokens, teacher }: LossInputs,
 ): tf.Scalar {
   const { logit_scale_log: scaleLog, logit_bias: bias } = parameters;
   if (!scaleLog || !bias) throw new Error("the loss needs 'logit_scale_log' and 'logit_bias'");
-  return sigmoidLoss(
-    embedImages(config, parameters, images),
-    embedTokens(config, parameters, tokens),
-    scaleLog,
-    bias,
-  );
+  const images = embedHalves(config, parameters, pixels, imagePool);
+  const texts = embedTokens(config, parameters, tokens);
+  const contrastive = sigmoidLoss(images, texts, scaleLog, bias);
+  if (teacher === null || !distillation) return contrastive;
+  const distilled = softmaxDistillationLoss({ images, texts, scaleLog }, teacher);
+  return tf.add(contrastive, tf.mul(distilled, distillation.weight)) as tf.Scalar;
+}
+
+/** Embeds a batch, every other image of it at a lower resolution: [b, H, W, 3] to [b, d]. */
+function embedHalves(
+  config: TowersConfig,
+  parameters: Readonly<Record<string, tf.Tensor>>,
+  pixels: tf.Tensor,
+  pool: number,
+): tf.Tensor {
+  if (pool === 1) return embedImages(config, parameters, pixels);
+  const [batch = 0, height = 0, width = 0] = pixels.shape;
+  const half = batch / 2;
+  const pairs = tf.reshape(pixels, [half, 2, height, width, 3]);
+  const embedded = [1, pool].map((factor, i) => {
+    const images = tf.slice(pairs, [0, i, 0, 0, 0], [half, 1, height, width, 3]);
+    return embedImages(config, parameters, tf.reshape(images, [half, height, width, 3]), factor);
+  });
+  return tf.reshape(tf.stack(embedded, 1), [batch, config.embeddingDim]);
 }
 
 /**
  * The loss and its gradient, both as TF.js's autodiff gives them: inputs `parameters` [P], `images` [b, H, W, 3],
- * `tokens` [b, T]; outputs `loss` (a scalar) and `gradients` [P].
+ * `tokens` [b, T], and for distillation `teacherImages` and `teacherTexts` [b, D] and `teacherScaleLog` [1]; outputs
+ * `loss` (a scalar) and `gradients` [P].
  */
 export function gradientProgram(shape: TrainShape): Program {
   return {
     name: 'gradient',
     inputs: batchInputs(shape),
-    build: (tensors) => lossAndGradients(shape.config, tensors),
+    build: (tensors) => lossAndGradients(shape, tensors),
   };
 }
 
@@ -66,7 +109,7 @@ export function trainProgram(shape: TrainShape, optimizer: AdamOptions): Program
       secondCorrection: scalar,
     },
     build(tensors) {
-      const { loss, gradients } = lossAndGradients(shape.config, tensors);
+      const { loss, gradients } = lossAndGradients(shape, tensors);
       const updated = adamStep(
         {
           parameters: pick(tensors, 'parameters'),
@@ -91,21 +134,41 @@ export function trainProgram(shape: TrainShape, optimizer: AdamOptions): Program
   };
 }
 
-function batchInputs({ config, batch, tokens }: TrainShape): Program['inputs'] {
+function batchInputs({ config, batch, tokens, distillation }: TrainShape): Program['inputs'] {
   const { imageSize } = config;
   return {
     parameters: { shape: [lengthOf(parameterShapes(config))], dtype: 'float32' },
     images: { shape: [batch, imageSize, imageSize, 3], dtype: 'float32' },
     tokens: { shape: [batch, tokens], dtype: 'int32' },
+    ...(distillation && {
+      teacherImages: { shape: [batch, distillation.dimension], dtype: 'float32' },
+      teacherTexts: { shape: [batch, distillation.dimension], dtype: 'float32' },
+      teacherScaleLog: { shape: [1], dtype: 'float32' },
+    }),
   };
 }
 
-function lossAndGradients(config: TowersConfig, tensors: Readonly<Record<string, tf.Tensor>>) {
-  const parameters = splitFlat(parameterShapes(config), pick(tensors, 'parameters'));
+function lossAndGradients(
+  shape: TrainShape,
+  tensors: Readonly<Record<string, tf.Tensor>>,
+): { readonly loss: tf.Scalar; readonly gradients: tf.Tensor } {
+  const parameters = splitFlat(parameterShapes(shape.config), pick(tensors, 'parameters'));
   const names = Object.keys(parameters);
-  const [images, tokens] = [pick(tensors, 'images'), pick(tensors, 'tokens')];
-  const loss = (...values: tf.Tensor[]) =>
-    towersLoss(config, Object.fromEntries(names.map((name, i) => [name, pick(values, i)])), images, tokens);
+  const inputs: LossInputs = {
+    images: pick(tensors, 'images'),
+    tokens: pick(tensors, 'tokens'),
+    teacher: shape.distillation
+      ? {
+          images: pick(tensors, 'teacherImages'),
+          texts: pick(tensors, 'teacherTexts'),
+          scaleLog: pick(tensors, 'teacherScaleLog'),
+        }
+      : null,
+  };
+  const loss = (...values: tf.Tensor[]) => {
+    const named = Object.fromEntries(names.map((name, i) => [name, pick(values, i)]));
+    return towersLoss(shape, named, inputs);
+  };
   const { value, grads } = tf.valueAndGrads(loss)(Object.values(parameters));
   return { loss: value, gradients: joinFlat(grads) };
 }

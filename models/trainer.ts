@@ -2,7 +2,7 @@ import type { AdamOptions } from './adam.ts';
 import type { CompiledProgram, Executor, TensorValue } from './executor.ts';
 import { flatten, lengthOf, unflatten } from './flat-parameters.ts';
 import { type Parameters, parameterShapes, type TowersConfig } from './towers.ts';
-import { trainProgram } from './train-program.ts';
+import { type Distillation, trainProgram } from './train-program.ts';
 
 /** Adam's memory: what, with the parameters, continues a training run to the bit. */
 export interface Moments {
@@ -24,6 +24,10 @@ export interface TrainerOptions {
   readonly batch: number;
   /** The widest batch of tokens; compiled at once, narrower ones when they first come. */
   readonly textTokens: number;
+  /** Over 1, every other image is trained averaged over so many pixels a side; then b must be even. */
+  readonly imagePool?: number | undefined;
+  /** What the learner is taught beside the pairs; then every step needs the teacher's embeddings. */
+  readonly distillation?: Distillation | undefined;
   /** Where a former trainer stopped. */
   readonly moments?: Moments | undefined;
 }
@@ -35,6 +39,15 @@ export interface TrainStep {
   /** [b, T], T at most `textTokens`. */
   readonly tokens: Int32Array;
   readonly learningRate: number;
+  /** The teacher's unit rows [b, D] and the scale of its logits, exp(t); needed for distillation, else unused. */
+  readonly teacher?: TaughtRows | null | undefined;
+}
+
+/** A batch under a teacher. */
+export interface TaughtRows {
+  readonly images: Float32Array;
+  readonly texts: Float32Array;
+  readonly scale: number;
 }
 
 /** What a step came to. */
@@ -47,7 +60,7 @@ export interface StepResult {
 
 /** A pair of towers in training. */
 export interface Trainer {
-  /** One step of Adam on the sigmoid loss. Throws on a misshapen batch, or when the loss isn't finite. */
+  /** One step of Adam. Throws on a misshapen batch, without a teacher it needs, or when the loss isn't finite. */
   step(step: TrainStep): Promise<StepResult>;
   /** A copy of the weights as they are. */
   parameters(): Parameters;
@@ -60,7 +73,7 @@ export interface Trainer {
 
 /** Compiles the training step, and starts from the given weights. Throws when they don't fit the config. */
 export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
-  const { executor, config, optimizer, batch, textTokens } = options;
+  const { executor, config, optimizer, batch, textTokens, imagePool, distillation } = options;
   if (textTokens > config.textTokens) {
     throw new Error(
       `textTokens ${textTokens} is more than the ${config.textTokens} that the text tower takes`,
@@ -79,14 +92,16 @@ export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
   const programOf = (tokens: number) => {
     const known = programs.get(tokens);
     if (known !== undefined) return known;
-    const compiled = executor.compile(trainProgram({ config, batch, tokens }, optimizer));
+    const compiled = executor.compile(
+      trainProgram({ config, batch, tokens, imagePool, distillation }, optimizer),
+    );
     programs.set(tokens, compiled);
     return compiled;
   };
   await programOf(textTokens);
 
   return {
-    async step({ images, tokens, learningRate }) {
+    async step({ images, tokens, learningRate, teacher }) {
       const width = tokens.length / batch;
       if (!Number.isInteger(width) || width < 1 || width > textTokens) {
         throw new Error(`${tokens.length} tokens aren't ${batch} texts of 1 to ${textTokens}`);
@@ -100,6 +115,7 @@ export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
         images: { shape: [batch, imageSize, imageSize, 3], dtype: 'float32', data: images },
         tokens: { shape: [batch, width], dtype: 'int32', data: tokens },
         learningRate: scalar(learningRate),
+        ...(distillation && taughtInputs(teacher, batch, distillation)),
         firstCorrection: scalar(1 / (1 - optimizer.beta1 ** (taken + 1))),
         secondCorrection: scalar(1 / (1 - optimizer.beta2 ** (taken + 1))),
       });
@@ -126,6 +142,20 @@ export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
       programs.clear();
       for (const program of compiled) await (await program).dispose();
     },
+  };
+}
+
+function taughtInputs(
+  teacher: TaughtRows | null | undefined,
+  batch: number,
+  { dimension }: Distillation,
+): Record<string, TensorValue> {
+  if (!teacher) throw new Error("distillation needs the teacher's embeddings of every batch");
+  const rows = (data: Float32Array): TensorValue => ({ shape: [batch, dimension], dtype: 'float32', data });
+  return {
+    teacherImages: rows(teacher.images),
+    teacherTexts: rows(teacher.texts),
+    teacherScaleLog: { shape: [1], dtype: 'float32', data: Float32Array.of(Math.log(teacher.scale)) },
   };
 }
 

@@ -3,22 +3,20 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { saveTowers } from '../models/checkpoint.ts';
-import { createEmbedder } from '../models/embedder.ts';
 import type { Executor } from '../models/executor.ts';
 import { exportTowersOnnx } from '../models/export-onnx.ts';
 import { createOnnxExecutor } from '../models/onnx-executor.ts';
 import { loadTeacher } from '../models/teacher.ts';
 import { initializeParameters, type Parameters } from '../models/towers.ts';
-import { createTrainer } from '../models/trainer.ts';
 import { createRandom } from '../schemas/random.ts';
 import type { DistillReport, EvaluationScores, LearnerReport } from '../schemas/reports.ts';
-import { formSuperBatches } from '../stages/form-super-batches.ts';
 import type { Config } from './config.ts';
 import type { RunContext } from './curate.ts';
 import { type EvaluationSet, evaluate, loadEvaluation } from './distill/evaluate.ts';
+import { type DistillOptions, superBatchAt } from './distill/options.ts';
 import { type PreparedRows, prepareRows } from './distill/prepare.ts';
+import { runLearner, uniformOptions } from './distill/run-learner.ts';
 import { openSelectionLog, type SelectionLog } from './distill/selections.ts';
-import { type LearnerRun, trainLearner } from './distill/train-learner.ts';
 import { UsageError } from './errors.ts';
 import { resolveFile, resolveShards } from './inputs.ts';
 import { prepareRunFolder, writeJson } from './run-folder.ts';
@@ -49,18 +47,14 @@ export async function distill(
 ): Promise<DistillReport> {
   const started = performance.now();
   const { distill: options } = config;
-  if (options.batch > options.superBatch) {
-    throw new UsageError(
-      `${run.configPath}: distill.batch: ${options.batch} pairs can't be selected of ${options.superBatch}`,
-    );
-  }
+  checkSizes(options, run.configPath);
   const shards = await resolveShards([join(data, 'shards')], '--data', data);
   const held = config.evaluation;
   const heldShards = held ? await resolveShards(held.shards, 'evaluation.shards', run.configPath) : [];
   await prepareRunFolder(folder);
   const { imageSize } = options.learner;
   const rows = await prepareRows(shards, imageSize, join(folder, 'work'), run);
-  if (rows.teacher === null && options.method !== 'hard') {
+  if (rows.teacher === null && needsTeacher(options)) {
     throw new UsageError(
       `--data: ${data} carries no teacher embeddings: curate it with teacher.checkpoint, or set distill.method: hard`,
     );
@@ -84,17 +78,19 @@ export async function distill(
   };
   try {
     await mkdir(join(folder, 'checkpoints'));
-    const learners = [await trainOne(whole, 'selected'), await trainOne(whole, 'uniform')];
+    const learners = [await trainOne(whole, 'selected')];
+    if (options.baseline) learners.push(await trainOne(whole, 'uniform'));
     await log.close();
+    const largest = superBatchAt(options.superBatch, options.training.steps);
     const report: DistillReport = {
       kind: 'distillation',
       version,
       seed: config.seed,
       seconds: (performance.now() - started) / 1000,
       rows: rows.rows,
-      superBatch: options.superBatch,
+      superBatch: largest,
       batch: options.batch,
-      filterRatio: 1 - options.batch / options.superBatch,
+      filterRatio: 1 - options.batch / largest,
       method: options.method,
       teacherAgreement: await scoreTeacher(whole, heldShards),
       learners,
@@ -118,49 +114,52 @@ function leftOutOf({ evaluation, teacher }: Config): DistillReport['leftOut'] {
   return teacher ? [] : [{ stage: 'evaluate-teacher', why: 'no teacher.checkpoint' }];
 }
 
+/** Both runs are offered the same super-batches in the same order, unless the recipe reuses them. */
 async function trainOne(whole: Distillation, name: LearnerReport['name']): Promise<LearnerReport> {
   const { config, executor, initial, rows, run, evaluation, folder } = whole;
-  const { distill: options } = config;
+  const options = name === 'selected' ? config.distill : uniformOptions(config.distill);
   const { learner, training } = options;
-  const trainer = await createTrainer({
-    executor,
-    config: learner,
-    parameters: initial,
-    optimizer: training,
-    batch: options.batch,
-    textTokens: learner.textTokens,
-  });
-  const embedder = await createEmbedder({ executor, config: learner, parameters: initial, frozen: false });
-  // Both runs are offered the same super-batches in the same order.
-  const superBatches = formSuperBatches(
-    rows.epoch,
-    { size: options.superBatch, english: options.english, shuffleRows: options.shuffleRows },
-    createRandom(`${config.seed}:super-batches`),
-  );
-  const learnerRun: LearnerRun = {
+  const { report, parameters } = await runLearner({
     name,
     options,
-    superBatches,
-    trainer,
-    embedder,
-    teacher: rows.teacher,
-    random: createRandom(`${config.seed}:${name}`),
+    executor,
+    rows,
+    initial,
+    evaluation,
+    everyLanguage: true,
+    seed: String(config.seed),
     signal: run.signal,
     task: run.progress.start(`training (${name})`, training.steps, 'steps'),
     onStep: (metrics) => whole.record(metrics),
     onSelection: (step, superBatch, selection) => whole.log.add(step, superBatch, selection),
-    evaluate: async (last) => (evaluation ? evaluate(embedder, evaluation, last) : null),
-  };
-  const report = await trainLearner(learnerRun);
-  const parameters = trainer.parameters();
+  });
   await saveTowers(join(folder, 'checkpoints', `${name}.safetensors`), learner, parameters, {
     step: String(training.steps),
     run: name,
   });
   if (name === 'selected') await exportTowersOnnx(learner, parameters, join(folder, 'export'));
-  await embedder.dispose();
-  await trainer.dispose();
   return report;
+}
+
+/** Throws when a super-batch is too small for the batches it serves, or the batch too odd to halve. */
+function checkSizes({ superBatch, batch, scoring, learner }: DistillOptions, configPath: string): void {
+  const wrong = (message: string) => new UsageError(`${configPath}: ${message}`);
+  const sizes = typeof superBatch === 'number' ? [superBatch] : superBatch.map(({ size }) => size);
+  const least = Math.min(...sizes);
+  const wanted = batch * scoring.reuse;
+  if (wanted > least) throw wrong(`distill.batch: ${wanted} pairs can't be selected of ${least}`);
+  const { imagePool: pool } = scoring;
+  if (pool === 1) return;
+  if (batch % 2 !== 0)
+    throw wrong(`distill.batch: must be even where scoring.imagePool is ${pool}, not ${batch}`);
+  const patches = learner.imageSize / learner.patchSize;
+  if (patches % pool !== 0) {
+    throw wrong(`distill.scoring.imagePool: ${patches} patches a side don't divide by ${pool}`);
+  }
+}
+
+function needsTeacher({ method, distillation }: DistillOptions): boolean {
+  return distillation > 0 || method === 'learnability' || method === 'easy-reference';
 }
 
 /** The teacher on the same held-out set: what its learner could reach. */

@@ -6,8 +6,8 @@ import type { SuperBatch } from '../schemas/super-batch.ts';
 
 /** Options of {@link formSuperBatches}. */
 export interface SuperBatchOptions {
-  /** B: pairs of a super-batch. */
-  readonly size: number;
+  /** B: pairs of a super-batch; as a function, of the n-th, from 0. */
+  readonly size: number | ((n: number) => number);
   /** The share of English pairs in every super-batch; null draws from all rows alike. */
   readonly english: number | null;
   /** Rows held at a time, from which super-batches are drawn. */
@@ -22,8 +22,8 @@ interface Held {
 /** Rows held of one part of the mix, drawn from at random without replacement. */
 interface Pool {
   readonly rows: Held[];
-  /** How many of them each super-batch takes. */
-  readonly share: number;
+  /** How many of them the next super-batch takes. */
+  share: number;
 }
 
 /**
@@ -36,11 +36,25 @@ export async function* formSuperBatches(
   options: SuperBatchOptions,
   random: Random,
 ): AsyncGenerator<SuperBatch> {
-  const englishShare = options.english === null ? 0 : Math.round(options.size * options.english);
-  const english: Pool = { rows: [], share: englishShare };
-  const rest: Pool = { rows: [], share: options.size - englishShare };
+  const { size } = options;
+  const english: Pool = { rows: [], share: 0 };
+  const rest: Pool = { rows: [], share: 0 };
   const pools = [english, rest];
-  const capacity = Math.max(options.size, options.shuffleRows);
+  let capacity = 0;
+  let total = 0;
+  const setShares = () => {
+    const next = typeof size === 'number' ? size : size(total);
+    english.share = options.english === null ? 0 : Math.round(next * options.english);
+    rest.share = next - english.share;
+    capacity = Math.max(next, options.shuffleRows);
+  };
+  const form = () => {
+    const superBatch = draw(pools, random);
+    total += 1;
+    setShares();
+    return superBatch;
+  };
+  setShares();
   for (;;) {
     let rows = 0;
     let formed = 0;
@@ -52,10 +66,10 @@ export async function* formSuperBatches(
         // A part that the mix doesn't ask for would only pile up.
         if (pool.share > 0) pool.rows.push({ batch, row });
       }
-      for (; held(pools) >= capacity && isReady(pools); formed += 1) yield draw(pools, random);
+      for (; held(pools) >= capacity && isReady(pools); formed += 1) yield form();
       boundPools(pools, capacity, random);
     }
-    for (; isReady(pools); formed += 1) yield draw(pools, random);
+    for (; isReady(pools); formed += 1) yield form();
     if (formed === 0) throw new Error(shortageOf(pools, options, rows));
     // What is left can't fill a super-batch; kept for the next epoch it could meet itself in one.
     for (const pool of pools) pool.rows.length = 0;
@@ -83,7 +97,7 @@ function shortageOf(pools: readonly Pool[], options: SuperBatchOptions, rows: nu
     .map((pool, i) => ({ pool, name: options.english === null ? '' : i === 0 ? 'English ' : 'non-English ' }))
     .filter(({ pool }) => pool.rows.length < pool.share)
     .map(({ pool, name }) => `${pool.share} ${name}rows, and the data has ${pool.rows.length}`);
-  return `a super-batch of ${options.size} needs ${parts.join('; ')} (${rows} rows in all): make it smaller`;
+  return `a super-batch of ${pools.reduce((sum, { share }) => sum + share, 0)} needs ${parts.join('; ')} (${rows} rows in all): make it smaller`;
 }
 
 function takeAt<T>(items: T[], index: number): T {

@@ -3,22 +3,37 @@ import { patchesOf, type TowersConfig } from './config.ts';
 import { attentionPool, block, dense, layerNorm, normalizeRows, weightsFrom } from './layers.ts';
 
 /**
- * The image tower: images [B, H, W, 3] in [-1, 1] to unit rows [B, d]. `tensors` holds the parameters by name.
- * Throws when a parameter is missing.
+ * The image tower: images [B, H, W, 3] in [-1, 1] to unit rows [B, d]. `tensors` holds the parameters by name. With a
+ * `pool` over 1 it sees images and positions averaged over so many pixels and places a side: pool^2 fewer patches
+ * (FlexiViT, arXiv 2212.08013; Flexi-JEST, 2406.17711). Throws when a parameter is missing.
  */
 export function embedImages(
   config: TowersConfig,
   tensors: Readonly<Record<string, tf.Tensor>>,
   images: tf.Tensor,
+  pool = 1,
 ): tf.Tensor {
   const weights = weightsFrom(tensors);
   const batch = images.shape[0] ?? 0;
-  const rows = { batch, length: patchesOf(config), heads: config.heads };
-  const embedded = dense(weights, 'image.patches', patchRows(config, images));
-  let x = addPositions(embedded, weights('image.positions'), rows);
+  const { imageSize, patchSize, width } = config;
+  const seen = { ...config, imageSize: imageSize / pool };
+  const rows = { batch, length: patchesOf(seen), heads: config.heads };
+  const embedded = dense(weights, 'image.patches', patchRows(seen, averaged(images, pool)));
+  const side = imageSize / patchSize;
+  const places = tf.reshape(weights('image.positions'), [1, side, side, width]);
+  const positions = tf.reshape(averaged(places, pool), [rows.length, width]);
+  let x = addPositions(embedded, positions, rows);
   for (let i = 0; i < config.depth; i += 1) x = block(weights, `image.blocks.${i}`, x, rows, null);
   const pooled = attentionPool(weights, 'image.head', layerNorm(weights, 'image.norm', x), rows, null);
   return normalizeRows(dense(weights, 'image.projection', pooled));
+}
+
+/** Means over squares of `pool` x `pool`: [n, s, s, c] to [n, s / pool, s / pool, c]. */
+function averaged(x: tf.Tensor, pool: number): tf.Tensor {
+  if (pool === 1) return x;
+  const [count = 0, side = 0, , channels = 0] = x.shape;
+  const small = side / pool;
+  return tf.mean(tf.reshape(x, [count, small, pool, small, pool, channels]), [2, 4]);
 }
 
 /** Adds position embeddings [length, width] to each sequence of the rows. */

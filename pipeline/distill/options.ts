@@ -20,6 +20,34 @@ export const trainingOptionsSchema = z.strictObject({
 /** How towers are trained, with the defaults filled in. */
 export type TrainingOptions = z.infer<typeof trainingOptionsSchema>;
 
+/** A super-batch size by step, in the order of the steps, from step 0. */
+const superBatchScheduleSchema = z
+  .array(z.strictObject({ step: z.int().min(0), size: z.int().positive() }))
+  .nonempty()
+  .refine(
+    (parts) => parts.every(({ step }, i) => (i === 0 ? step === 0 : step > (parts[i - 1]?.step ?? 0))),
+    {
+      message: 'the steps must grow, from 0',
+    },
+  );
+
+/** How the learner scores super-batches for less. */
+const scoringOptionsSchema = z.strictObject({
+  /**
+   * Over 1, images are scored at 1 / pool of their side, and half of every batch is trained at that size so that the
+   * learner can (Flexi-JEST: arXiv 2406.17711, section 3.3). The patches of a side must divide by it.
+   */
+  imagePool: z.literal([1, 2, 4]).default(1),
+  /** Steps that choose from one scored super-batch. */
+  reuse: z.int().positive().default(1),
+});
+
+/** The size of the super-batch of a step. */
+export function superBatchAt(superBatch: DistillOptions['superBatch'], step: number): number {
+  if (typeof superBatch === 'number') return superBatch;
+  return superBatch.findLast((part) => part.step <= step)?.size ?? superBatch[0]?.size ?? 0;
+}
+
 /** Options of distillation: the learner, the super-batches, the selection, the training. */
 export const distillOptionsSchema = z.strictObject({
   learner: towersConfigSchema.prefault({
@@ -33,13 +61,27 @@ export const distillOptionsSchema = z.strictObject({
     textDepth: 2,
     textHeads: 3,
   }),
-  /** B: candidates of a super-batch. */
-  superBatch: z.int().positive().default(512),
+  /**
+   * B: candidates of a super-batch. A list is a schedule of the filter ratio: from each `step` on, super-batches of
+   * its `size`; the first is of step 0.
+   */
+  superBatch: z.union([z.int().positive(), superBatchScheduleSchema]).default(512),
   /** b: pairs selected of them; the filter ratio is 1 - b / B. */
   batch: z.int().positive().default(128),
-  /** N: chunks in which a batch is selected (JEST, algorithm 1). */
+  /** N: chunks in which a batch is selected (JEST, algorithm 1); 1 selects each pair by itself, not jointly. */
   chunks: z.int().positive().default(16),
-  method: z.enum(['learnability', 'hard', 'easy-reference']).default('learnability'),
+  /** `easy-reference` is I-ACID and `learnability` H-ACID (ACID, section 3); `uniform` draws without scoring. */
+  method: z.enum(['learnability', 'hard', 'easy-reference', 'uniform']).default('learnability'),
+  /**
+   * The weight of explicit softmax distillation beside the sigmoid loss; 0 is none. With `learnability` it is ACED
+   * (ACID, section 3).
+   */
+  distillation: z.number().min(0).default(0),
+  /** `language` selects English and the rest apart, so that the mix holds in every batch. */
+  strata: z.enum(['none', 'language']).default('none'),
+  scoring: scoringOptionsSchema.prefault({}),
+  /** Whether a second learner is trained on uniform batches, without distillation, to compare with. */
+  baseline: z.boolean().default(true),
   sampling: z.enum(['gumbel', 'greedy']).default('gumbel'),
   /** The share of English in every super-batch. */
   english: z.number().min(0).max(1).default(0.9),

@@ -2,13 +2,14 @@ import { learningRateAt } from '../../models/adam.ts';
 import { tokenize, tokenLength } from '../../models/byte-tokenizer.ts';
 import { bucketOf, type Embedder } from '../../models/embedder.ts';
 import { normalizePixels } from '../../models/pixels.ts';
-import { type Selection, selectBatch } from '../../models/selection/select-batch.ts';
-import type { Trainer } from '../../models/trainer.ts';
+import type { Selection } from '../../models/selection/select-batch.ts';
+import type { TaughtRows, Trainer } from '../../models/trainer.ts';
 import type { Random } from '../../schemas/random.ts';
 import type { EvaluationScores, LearnerReport } from '../../schemas/reports.ts';
 import type { SuperBatch } from '../../schemas/super-batch.ts';
 import type { TeacherFacts } from '../../stages/read-curated.ts';
 import type { Task } from '../progress.ts';
+import { createChooser } from './choose-batch.ts';
 import type { DistillOptions, TrainingOptions } from './options.ts';
 
 /** One step, as `metrics.jsonl` records it. */
@@ -29,7 +30,9 @@ export interface LearnerRun {
   readonly options: DistillOptions;
   readonly superBatches: AsyncGenerator<SuperBatch>;
   readonly trainer: Trainer;
-  /** The learner as it is: what scores super-batches, and what is evaluated. */
+  /** The learner as it scores super-batches. */
+  readonly scorer: Embedder;
+  /** The learner as it is evaluated. */
   readonly embedder: Embedder;
   readonly teacher: TeacherFacts | null;
   readonly random: Random;
@@ -42,26 +45,25 @@ export interface LearnerRun {
 
 /**
  * Trains one learner: for each step a super-batch, the pairs chosen of it (by learnability, or uniformly), and one
- * step of the sigmoid loss on them (ACID, arXiv 2411.18674, section 3; SigLIP 2, section 3.4).
+ * step of the loss on them (ACID, arXiv 2411.18674, section 3; SigLIP 2, section 3.4).
  */
 export async function trainLearner(run: LearnerRun): Promise<LearnerReport> {
   const { options, trainer, task } = run;
   const { steps } = options.training;
   const meter = createMeter(run);
+  const choose = createChooser({ ...run, embedder: run.scorer });
   const curve: LearnerReport['curve'][number][] = [];
   let loss = Number.NaN;
   try {
     for (let step = 0; step < steps; step += 1) {
       run.signal.throwIfAborted();
-      const { value: superBatch, done } = await run.superBatches.next();
-      if (done) throw new Error('the super-batches ended');
-      const indices =
-        run.name === 'selected'
-          ? await selectFor(run, step, superBatch)
-          : drawUniformly(superBatch.keys.length, options.batch, run.random);
+      const { superBatch, indices, selection } = await choose(() => trainer.parameters());
+      if (selection) await run.onSelection(step, superBatch, selection);
       const learningRate = rateOf(options.training, step);
       const result = await trainer.step({
         ...inputsOf(superBatch, indices, options.learner.textTokens),
+        teacher:
+          options.distillation > 0 && run.teacher ? taughtRows(superBatch, indices, run.teacher) : null,
         learningRate,
       });
       loss = result.loss;
@@ -83,23 +85,21 @@ export async function trainLearner(run: LearnerRun): Promise<LearnerReport> {
 }
 
 /** What a run has cost so far: evaluation is the measuring, not the measured, and is taken off. */
-function createMeter({ trainer, embedder }: LearnerRun) {
+function createMeter({ trainer, scorer }: LearnerRun) {
   const started = performance.now();
   let evaluating = 0;
-  let evaluated = 0;
   return {
     read() {
-      const [training, scoring] = [trainer.flops(), embedder.flops()];
+      const [training, scoring] = [trainer.flops(), scorer.flops()];
       return {
         seconds: (performance.now() - started - evaluating) / 1000,
-        flops: training === null || scoring === null ? null : training + scoring - evaluated,
+        flops: training === null || scoring === null ? null : training + scoring,
       };
     },
     async leaveOut<T>(work: () => Promise<T>): Promise<T> {
-      const [paused, before] = [performance.now(), embedder.flops() ?? 0];
+      const paused = performance.now();
       const result = await work();
       evaluating += performance.now() - paused;
-      evaluated += (embedder.flops() ?? 0) - before;
       return result;
     },
   };
@@ -131,34 +131,18 @@ export function inputsOf(
   return { images: normalizePixels(pixels), tokens: tokenize(texts, width) };
 }
 
-/** b of B indices, uniformly without replacement (a partial Fisher-Yates shuffle). */
-export function drawUniformly(count: number, batch: number, random: Random): Uint32Array {
-  const indices = Uint32Array.from({ length: count }, (_, i) => i);
-  for (let i = 0; i < batch; i += 1) {
-    const j = i + random.integer(count - i);
-    [indices[i], indices[j]] = [indices[j] as number, indices[i] as number];
-  }
-  return indices.slice(0, batch);
-}
-
-async function selectFor(run: LearnerRun, step: number, superBatch: SuperBatch): Promise<Uint32Array> {
-  const { options, embedder, trainer, teacher } = run;
-  const parameters = trainer.parameters();
-  embedder.update(parameters);
-  const learner = {
-    images: await embedder.embedImages(normalizePixels(superBatch.pixels), superBatch.keys.length),
-    texts: await embedder.embedTexts(superBatch.texts),
-    dimension: options.learner.embeddingDim,
-    scale: Math.exp(parameters.logit_scale_log?.data[0] ?? 0),
-    bias: parameters.logit_bias?.data[0] ?? 0,
+/** The teacher's rows of these pairs of a super-batch. */
+function taughtRows(
+  superBatch: SuperBatch,
+  indices: Uint32Array,
+  { dimension: d, scale }: TeacherFacts,
+): TaughtRows {
+  const gather = (values: Float32Array) => {
+    const rows = new Float32Array(indices.length * d);
+    indices.forEach((index, i) => {
+      rows.set(values.subarray(index * d, (index + 1) * d), i * d);
+    });
+    return rows;
   };
-  const reference = teacher && {
-    images: superBatch.teacherImages,
-    texts: superBatch.teacherTexts,
-    ...teacher,
-  };
-  const { signal } = run;
-  const selection = await selectBatch(learner, reference, { ...options, signal }, run.random);
-  await run.onSelection(step, superBatch, selection);
-  return selection.indices;
+  return { images: gather(superBatch.teacherImages), texts: gather(superBatch.teacherTexts), scale };
 }

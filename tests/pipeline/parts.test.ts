@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { drawUniformly } from '../../pipeline/distill/choose-batch.ts';
 import { rankOfOwn, recallAt } from '../../pipeline/distill/recall.ts';
-import { drawUniformly } from '../../pipeline/distill/train-learner.ts';
 import { openFacts } from '../../pipeline/facts.ts';
 import { chainStages } from '../../pipeline/funnel.ts';
 import { openLedger } from '../../pipeline/ledger.ts';
