@@ -4,11 +4,11 @@ import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { UsageError } from '../../errors.ts';
 
-/** The styles of art; OpenMoji is held out of training for evaluation. */
-export type Style = 'noto' | 'twemoji' | 'fluent' | 'openmoji';
+/** The styles of art; one at least is held out of training for evaluation. */
+export const styles = ['noto', 'twemoji', 'fluent', 'openmoji'] as const;
 
-/** The styles that the shards are made of. */
-export const trainingStyles = ['noto', 'twemoji', 'fluent'] as const satisfies readonly Style[];
+/** One of the styles of art. */
+export type Style = (typeof styles)[number];
 
 const sources: Record<Style, { readonly name: string; readonly folder: string; readonly ending: string }> = {
   noto: { name: 'emoji-datasource-google', folder: 'img/google/64', ending: '.png' },

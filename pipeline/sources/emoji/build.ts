@@ -6,7 +6,7 @@ import { batchOf } from '../../../schemas/batches.ts';
 import { openParquetWriter } from '../../../schemas/parquet-writer.ts';
 import { rowTypes } from '../../../schemas/rows.ts';
 import { UsageError } from '../../errors.ts';
-import { createArtist, listArt, type Style, trainingStyles } from './art.ts';
+import { createArtist, listArt, type Style } from './art.ts';
 import { writeEvaluation } from './evaluation.ts';
 import { readNames } from './names.ts';
 import type { EmojiSourceOptions } from './options.ts';
@@ -36,20 +36,24 @@ const chunkRows = 200;
 const inFlight = 4;
 
 /**
- * Builds emoji-109 in `options.out`: `shards/`, `truth.parquet` and `evaluation/openmoji.parquet`. The rows are planned
+ * Builds emoji-109 in `options.out`: `shards/`, `truth.parquet` and `evaluation/<held-out style>.parquet`. The rows are planned
  * first, by seed, then drawn and written in order: the same options give the same bytes. Throws a UsageError when a
- * source package isn't installed.
+ * source package isn't installed, or the held-out style is one of the shards'.
  */
 export async function buildEmojiSources(
   options: EmojiSourceOptions,
   hooks: BuildHooks,
 ): Promise<EmojiSourceSummary> {
   sharp.concurrency(1);
+  if (options.styles.includes(options.heldOut)) {
+    throw new UsageError(`heldOut: ${options.heldOut} is one of the shards' styles`);
+  }
   const art = listArt();
+  const held = art[options.heldOut];
   const names = readNames();
   const english = names.get('en') ?? new Map();
   const codes = [...english.keys()]
-    .filter((code) => trainingStyles.every((style) => art[style].has(code)))
+    .filter((code) => options.styles.every((style) => art[style].has(code)))
     .sort();
   const planned = planRows(options, codes, names);
   const artist = createArtist();
@@ -88,11 +92,11 @@ export async function buildEmojiSources(
     throw error;
   }
   const evaluationImages = await writeEvaluation(
-    join(options.out, 'evaluation', 'openmoji.parquet'),
+    join(options.out, 'evaluation', `${options.heldOut}.parquet`),
     options,
-    codes.filter((code) => art.openmoji.has(code)),
+    codes.filter((code) => held.has(code)),
     names,
-    (code) => artist(art.openmoji.get(code) ?? ''),
+    (code) => artist(held.get(code) ?? ''),
   );
   return summaryOf(planned, shards, evaluationImages);
 }

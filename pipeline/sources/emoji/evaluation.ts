@@ -13,7 +13,7 @@ const nameType = new Struct([new Field('language', text, true), new Field('name'
 const side = 96;
 
 /**
- * Writes the held-out set: OpenMoji's pictures on white, with their names in every language (key, emoji, image,
+ * Writes the held-out set: pictures of the held-out style on white, with their names in every language (key, emoji, image,
  * names). Answers how many.
  */
 export async function writeEvaluation(
@@ -34,7 +34,7 @@ export async function writeEvaluation(
   const writer = await openParquetWriter(path);
   await writer.write(
     batchOf({
-      key: { type: text, values: drawn.map((code) => `openmoji-${code}`) },
+      key: { type: text, values: drawn.map((code) => `${options.heldOut}-${code}`) },
       emoji: { type: text, values: drawn },
       image: {
         type: rowTypes.image,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { styles } from './art.ts';
 
 const rate = (value: number) => z.number().min(0).max(1).default(value);
 
@@ -38,6 +39,10 @@ export const emojiSourceOptionsSchema = z.strictObject({
   canvasShare: rate(0.2),
   /** The share of rows whose alt-texts are English. */
   englishShare: rate(0.6),
+  /** The styles of art that the shards are made of. */
+  styles: z.array(z.enum(styles)).nonempty().default(['noto', 'twemoji', 'fluent']),
+  /** The style that learners are evaluated on: none of the shards'. */
+  heldOut: z.enum(styles).default('openmoji'),
   /** Images of the held-out style. */
   evaluationImages: z.int().positive().default(600),
   defects: defectRatesSchema.prefault({}),

@@ -1,6 +1,6 @@
 import { languages } from '../../../schemas/languages.ts';
 import { createRandom, type Random } from '../../../schemas/random.ts';
-import { type Style, trainingStyles } from './art.ts';
+import type { Style } from './art.ts';
 import type { NamesByLanguage } from './names.ts';
 import type { DefectRates, EmojiSourceOptions } from './options.ts';
 import { altTextsOf, boilerplateText, sentenceOf, withEntities } from './texts.ts';
@@ -110,13 +110,13 @@ function planRow(
   const duplicateOf = isCopy ? random.pick(sound) : null;
   const original = duplicateOf === null ? undefined : before[duplicateOf];
   const kind = original?.kind ?? (random.uniform() < options.canvasShare ? 'canvas' : 'single');
-  const style = random.pick(trainingStyles);
+  const style = random.pick(options.styles);
   const count = kind === 'canvas' ? 2 + random.integer(5) : 1;
   const chosen = original
     ? original.pictures.map(({ code, style: same }) => ({ code, style: same }))
     : distinct(count, pickCode).map((code) => ({
         code,
-        style: kind === 'canvas' ? random.pick(trainingStyles) : style,
+        style: kind === 'canvas' ? random.pick(options.styles) : style,
       }));
   const pictures = chosen.map(({ code, style: of }) => ({ code, style: of, name: namesOf(code).name }));
   const shown = defects.includes('mismatched')

@@ -1,0 +1,69 @@
+import { Command, Option } from 'commander';
+import { countOf } from '../../pipeline/cli/sources.ts';
+import { createProgress } from '../../pipeline/progress.ts';
+import { collectAcidEvidence } from './acid.ts';
+import { type EvidencePlan, type MethodName, methods, type Noise } from './plan.ts';
+import { summarize } from './summary.ts';
+import { writeEvidence } from './write.ts';
+
+const list = (value: string) => value.split(',');
+
+interface EvidenceOptions {
+  readonly style: EvidencePlan['style'];
+  readonly rows: number;
+  readonly steps: number;
+  readonly every: number;
+  readonly batch: number;
+  readonly superBatch: number;
+  readonly rate: number;
+  readonly weight: number;
+  readonly seeds: string[];
+  readonly methods: string[];
+  readonly noise: string[];
+  readonly work: string;
+  readonly out: string;
+  readonly json?: boolean;
+}
+
+await new Command('evidence')
+  .addArgument(new Command().createArgument('<name>', 'what is shown').choices(['acid']))
+  .addOption(
+    new Option('--style <name>', 'the held-out style')
+      .choices(['evaluation', 'validation'])
+      .default('evaluation'),
+  )
+  .option('--rows <n>', 'rows of the pool', countOf, 12_000)
+  .option('--steps <n>', 'steps of a run', countOf, 600)
+  .option('--every <n>', 'steps between evaluations', countOf, 25)
+  .option('--batch <n>', 'pairs of a batch', countOf, 64)
+  .option('--super-batch <n>', 'pairs that a batch is chosen from', countOf, 320)
+  .option('--rate <x>', 'the learning rate', Number, 0.002)
+  .option('--weight <x>', 'of explicit distillation', Number, 1)
+  .option('--seeds <list>', 'seeds of the runs', list, ['1', '2', '3'])
+  .option('--methods <list>', 'the ways of choosing', list, Object.keys(methods))
+  .option('--noise <list>', 'web, none', list, ['web', 'none'])
+  .option('--work <dir>', 'where pools and finished runs are kept', 'runs/evidence/acid')
+  .option('--out <dir>', 'where the page and the figures go', 'docs/evidence')
+  .option('--json', 'print one JSON object last')
+  .action(async (_name: string, options: EvidenceOptions) => {
+    const controller = new AbortController();
+    process.once('SIGINT', () => controller.abort(new Error('stopped: run the command again to go on')));
+    const plan: EvidencePlan = {
+      style: options.style,
+      rows: options.rows,
+      steps: options.steps,
+      evaluateEvery: options.every,
+      batch: options.batch,
+      superBatch: options.superBatch,
+      learningRate: options.rate,
+      weight: options.weight,
+      seeds: options.seeds.map(Number),
+      noises: options.noise as Noise[],
+      methods: options.methods as MethodName[],
+    };
+    const context = { signal: controller.signal, progress: createProgress(), configPath: 'evidence' };
+    const figures = summarize(plan, await collectAcidEvidence(plan, options.work, context));
+    await writeEvidence(options.out, figures);
+    process.stdout.write(options.json ? `${JSON.stringify(figures)}\n` : `${options.out}/acid.md\n`);
+  })
+  .parseAsync();

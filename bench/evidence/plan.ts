@@ -1,0 +1,107 @@
+import type { DistillOptions } from '../../pipeline/distill/options.ts';
+import type { EmojiSourceOptions } from '../../pipeline/sources/emoji/options.ts';
+
+/** The ways of choosing batches that are compared, by name: what each changes of the recipe. */
+export const methods = {
+  uniform: { method: 'uniform' },
+  hard: { method: 'hard' },
+  'easy-reference': { method: 'easy-reference' },
+  learnability: { method: 'learnability' },
+  independent: { method: 'learnability', chunks: 1 },
+  distillation: { method: 'uniform', distillation: 1 },
+  aced: { method: 'learnability', distillation: 1 },
+  'aced-cheap': { method: 'learnability', distillation: 1, scoring: { imagePool: 2, reuse: 2 } },
+} as const satisfies Readonly<Record<string, Partial<DistillOptions>>>;
+
+/** One of the ways of choosing batches. */
+export type MethodName = keyof typeof methods;
+
+/** How the pool is spoilt: `web` has most alt-texts of its pictures right, and a share of another row's. */
+export type Noise = 'web' | 'none';
+
+/** What is trained: sizes that one machine can train many times over. */
+export interface EvidencePlan {
+  /** `validation` holds Twemoji out and is what settings are chosen on; `evaluation` holds OpenMoji out. */
+  readonly style: 'validation' | 'evaluation';
+  readonly rows: number;
+  readonly steps: number;
+  readonly evaluateEvery: number;
+  /** b. */
+  readonly batch: number;
+  /** B. */
+  readonly superBatch: number;
+  readonly learningRate: number;
+  /** Of explicit distillation. */
+  readonly weight: number;
+  readonly seeds: readonly number[];
+  readonly noises: readonly Noise[];
+  readonly methods: readonly MethodName[];
+}
+
+/** One training run. */
+export interface EvidenceRun {
+  readonly noise: Noise;
+  readonly seed: number;
+  readonly method: MethodName;
+}
+
+/** The share of pairs whose alt-texts are another row's in the web-like pool. */
+export const mismatchedShare = 0.4;
+
+/** The runs of a plan; those of one seed stand together, so that a plan cut short has whole comparisons. */
+export function planRuns({ noises, seeds, methods: names }: EvidencePlan): EvidenceRun[] {
+  return seeds.flatMap((seed) => noises.flatMap((noise) => names.map((method) => ({ noise, seed, method }))));
+}
+
+/** The pool of a plan: no defect but the mismatched alt-texts, so that what is compared is one thing. */
+export function poolOptions(
+  plan: EvidencePlan,
+  noise: Noise,
+  out: string,
+): Partial<EmojiSourceOptions> & { out: string } {
+  const rates = [
+    'boilerplate',
+    'entities',
+    'wrongLanguage',
+    'exactDuplicates',
+    'nearDuplicates',
+    'truncated',
+  ] as const;
+  const none = Object.fromEntries(
+    [...rates, 'empty', 'tiny', 'extremeAspect', 'bombs'].map((name) => [name, 0]),
+  );
+  return {
+    out,
+    rows: plan.rows,
+    seed: plan.style === 'validation' ? 301 : 401,
+    ...(plan.style === 'validation' ? { styles: ['noto', 'fluent'], heldOut: 'twemoji' } : {}),
+    evaluationImages: 600,
+    defects: { ...none, mismatched: noise === 'web' ? mismatchedShare : 0 } as EmojiSourceOptions['defects'],
+  };
+}
+
+/** The recipe of a run. */
+export function distillRecipe(plan: EvidencePlan, method: MethodName): object {
+  const changes = methods[method];
+  return {
+    learner: {
+      imageSize: 32,
+      patchSize: 8,
+      width: 96,
+      depth: 2,
+      heads: 3,
+      embeddingDim: 64,
+      textWidth: 96,
+      textDepth: 1,
+      textStride: 2,
+      textHeads: 3,
+    },
+    superBatch: plan.superBatch,
+    batch: plan.batch,
+    chunks: 16,
+    training: { steps: plan.steps, learningRate: plan.learningRate, warmup: 20, logitBias: -5 },
+    evaluateEvery: plan.evaluateEvery,
+    ...changes,
+    ...('distillation' in changes ? { distillation: plan.weight } : {}),
+  };
+}
