@@ -10,7 +10,7 @@ import { createArtist, listArt, type Style } from './art.ts';
 import { writeEvaluation } from './evaluation.ts';
 import { readNames } from './names.ts';
 import type { EmojiSourceOptions } from './options.ts';
-import { type PlannedRow, planRows } from './plan.ts';
+import { chooseEmoji, type PlannedRow, planRows } from './plan.ts';
 import { type Drawing, drawRow, makeBomb } from './render.ts';
 import { openTruth } from './truth.ts';
 
@@ -52,9 +52,10 @@ export async function buildEmojiSources(
   const held = art[options.heldOut];
   const names = readNames();
   const english = names.get('en') ?? new Map();
-  const codes = [...english.keys()]
+  const shared = [...english.keys()]
     .filter((code) => options.styles.every((style) => art[style].has(code)))
     .sort();
+  const codes = chooseEmoji(shared, options);
   const planned = planRows(options, codes, names);
   const artist = createArtist();
   const pictureOf = (style: Style, code: string) => artist(art[style].get(code) ?? '');

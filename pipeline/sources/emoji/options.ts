@@ -33,6 +33,8 @@ export const emojiSourceOptionsSchema = z.strictObject({
   out: z.string().min(1),
   rows: z.int().positive().default(10_000),
   seed: z.int().min(0).default(109),
+  /** Emoji that pictures are drawn of, chosen by seed; every one that the styles share when absent. */
+  emoji: z.int().positive().optional(),
   /** Rows of a shard. */
   shardRows: z.int().positive().default(2_000),
   /** The share of rows that are canvases of 2 to 6 pictures. */

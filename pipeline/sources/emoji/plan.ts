@@ -63,6 +63,14 @@ export function planLanguages(rows: number, englishShare: number, random: Random
   return shuffled(list, random);
 }
 
+/** The emoji that a pool is drawn of, of those that every style has: all, or as many as asked for, by seed. */
+export function chooseEmoji(
+  codes: readonly string[],
+  { emoji, seed }: Pick<EmojiSourceOptions, 'emoji' | 'seed'>,
+): readonly string[] {
+  return emoji === undefined ? codes : shuffled(codes, createRandom(`${seed}:emoji`)).slice(0, emoji).sort();
+}
+
 /** Plans the pool: pure data, by seed. `codes` are the emoji that every training style has. */
 export function planRows(
   options: EmojiSourceOptions,
