@@ -126,7 +126,7 @@ async function trainOne(whole: Distillation, name: LearnerReport['name']): Promi
     rows,
     initial,
     evaluation,
-    everyLanguage: true,
+    everyLanguage: 'last',
     seed: String(config.seed),
     signal: run.signal,
     task: run.progress.start(`training (${name})`, training.steps, 'steps'),

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Executor } from '../../models/executor.ts';
@@ -8,7 +9,9 @@ import { curate, type RunContext } from '../../pipeline/curate.ts';
 import { type EvaluationSet, loadEvaluation } from '../../pipeline/distill/evaluate.ts';
 import { type PreparedRows, prepareRows } from '../../pipeline/distill/prepare.ts';
 import { runLearner } from '../../pipeline/distill/run-learner.ts';
+import type { StepMetrics } from '../../pipeline/distill/train-learner.ts';
 import { resolveShards } from '../../pipeline/inputs.ts';
+import type { Task } from '../../pipeline/progress.ts';
 import { buildEmojiSources } from '../../pipeline/sources/emoji/build.ts';
 import { emojiSourceOptionsSchema } from '../../pipeline/sources/emoji/options.ts';
 import { createRandom } from '../../schemas/random.ts';
@@ -20,57 +23,93 @@ import {
   type Noise,
   planRuns,
   poolOptions,
+  stepsOf,
 } from './plan.ts';
+import { type Timings, timeMethods } from './timings.ts';
 
 /** A run that is done, as its file holds it. */
 export interface EvidenceResult extends EvidenceRun {
   readonly report: LearnerReport;
 }
 
-interface Pool {
+/** A curated pool, decoded for the learner, and its held-out set. */
+export interface Pool {
   readonly rows: PreparedRows;
   readonly evaluation: EvaluationSet;
 }
 
+/** Where a plan's runs are kept, and the threads of the models: the machine's cores unless told. */
+export interface EvidencePlace {
+  readonly work: string;
+  readonly threads?: number | undefined;
+}
+
 const teacher = 'models/checkpoints/emoji-109-teacher.safetensors';
-/** Languages of the last evaluation, those with the most names first. */
+/** Languages of an evaluation, those with the most names first, and the images that each but English is scored on. */
 const evaluatedLanguages = 40;
+const imagesOfLanguage = 60;
 
 /**
- * Trains each run of the plan that `folder` has no result of, and answers all results. Each run is written when it is
- * done, so that a plan that was stopped goes on where it was.
+ * Trains each run of the plan that `work` has no result of, and answers all results, and what a step of each method
+ * takes. Each run is written when it is done, so that a plan that was stopped goes on where it was, and several
+ * processes may share the work, each with seeds, methods or pools of its own.
  */
 export async function collectAcidEvidence(
   plan: EvidencePlan,
-  folder: string,
+  { work, threads }: EvidencePlace,
   context: RunContext,
-): Promise<EvidenceResult[]> {
-  const executor = createOnnxExecutor();
+): Promise<{ readonly results: EvidenceResult[]; readonly timings: Timings }> {
+  const executor = createOnnxExecutor({ threads });
   const pools = new Map<Noise, Promise<Pool>>();
   const results: EvidenceResult[] = [];
-  const home = join(folder, `${plan.style}-${plan.rows}`);
-  const done = join(
-    home,
-    `steps-${plan.steps}-${plan.batch}-of-${plan.superBatch}-${plan.learningRate}-${plan.weight}`,
-  );
+  const home = join(work, `${plan.style}-${plan.rows}-of-${plan.emoji}`);
+  const { seeds: _, noises: __, methods: ___, ...settings } = plan;
+  const done = join(home, createHash('sha256').update(JSON.stringify(settings)).digest('hex').slice(0, 12));
   await mkdir(done, { recursive: true });
+  await writeFile(join(done, 'settings.json'), `${JSON.stringify(settings, null, 2)}\n`);
+  const poolOf = (noise: Noise) => {
+    const pool = pools.get(noise) ?? openPool(plan, noise, join(home, noise), context);
+    pools.set(noise, pool);
+    return pool;
+  };
   for (const run of planRuns(plan)) {
     const path = join(done, `${run.noise}-${run.seed}-${run.method}.json`);
-    let result = await readResult(path);
+    let result = await readJson<EvidenceResult>(path);
     if (result === null) {
-      const pool = pools.get(run.noise) ?? openPool(plan, run.noise, join(home, run.noise), context);
-      pools.set(run.noise, pool);
-      result = { ...run, report: await train(plan, run, await pool, executor, context) };
+      const task = context.progress.start(
+        `${run.noise}, seed ${run.seed}, ${run.method}`,
+        stepsOf(plan, run.method),
+        'steps',
+      );
+      const recipeOfRun = { distill: distillRecipe(plan, run.method) };
+      const report = await train(recipeOfRun, run.seed, await poolOf(run.noise), executor, {
+        ...context,
+        task,
+      });
+      result = { ...run, report };
       await writeFile(path, `${JSON.stringify(result)}\n`);
     }
     results.push(result);
   }
-  return results;
+  const path = join(done, 'timings.json');
+  let timings = await readJson<Timings>(path);
+  if (timings === null) {
+    const pool = await poolOf(plan.noises[0] ?? 'web');
+    timings = await timeMethods(plan, context, (method, steps, onStep) => {
+      const options = distillRecipe({ ...plan, steps, selectedSteps: steps }, method);
+      const unseen = { ...pool, evaluation: null };
+      return train({ distill: options }, 1, unseen, executor, { ...context, task: untold, onStep });
+    });
+    await writeFile(path, `${JSON.stringify(timings)}\n`);
+  }
+  return { results, timings };
 }
 
-async function readResult(path: string): Promise<EvidenceResult | null> {
+const untold: Task = { update() {}, end() {} };
+
+async function readJson<T>(path: string): Promise<T | null> {
   const text = await readFile(path, 'utf8').catch(() => null);
-  return text === null ? null : (JSON.parse(text) as EvidenceResult);
+  return text === null ? null : (JSON.parse(text) as T);
 }
 
 /** Builds and curates a pool once, with the teacher's embeddings and nothing else that costs. */
@@ -86,6 +125,7 @@ async function openPool(
     input: { shards: join(sources, 'shards'), preset: 'webli' },
     teacher: { checkpoint: resolve(teacher) },
     mix: { rest: 'temperature', temperature: 2 },
+    regions: { detector: 'none' },
   });
   const isBuilt = await access(join(curated, 'report.json')).then(
     () => true,
@@ -103,43 +143,55 @@ async function openPool(
   const held = await resolveShards([join(sources, 'evaluation')], 'evaluation', folder);
   const work = join(folder, 'work');
   await mkdir(work, { recursive: true });
-  const set = await loadEvaluation(held, 32, 600);
+  const set = await loadEvaluation(held, 32, plan.emoji);
   return {
     rows: await prepareRows(shards, 32, work, context),
-    evaluation: withLanguages(set, evaluatedLanguages),
+    evaluation: withLanguages(set),
   };
 }
 
-/** The set with the languages that name most of it: English and the others. */
-function withLanguages(set: EvaluationSet, most: number): EvaluationSet {
+/** The set with the languages that name most of it, each but English on a part of its images: scoring them all costs. */
+function withLanguages(set: EvaluationSet): EvaluationSet {
   const named = (names: readonly (string | null)[]) => names.filter((name) => name !== null).length;
-  const kept = [...set.names]
+  const part = (names: readonly (string | null)[]) => {
+    let left = imagesOfLanguage;
+    return names.map((name) => (name !== null && left-- > 0 ? name : null));
+  };
+  const others = [...set.names]
+    .filter(([language]) => language !== 'en')
     .sort(([a, x], [b, y]) => named(y) - named(x) || (a < b ? -1 : 1))
-    .slice(0, most);
+    .slice(0, evaluatedLanguages - 1)
+    .map(([language, names]) => [language, part(names)] as const);
   const english = set.names.get('en');
-  return { ...set, names: new Map([...kept, ...(english ? [['en', english] as const] : [])]) };
+  return { ...set, names: new Map([...others, ...(english ? [['en', english] as const] : [])]) };
+}
+
+interface Training {
+  readonly signal: AbortSignal;
+  readonly task: Task;
+  readonly onStep?: (metrics: StepMetrics) => void;
 }
 
 async function train(
-  plan: EvidencePlan,
-  run: EvidenceRun,
-  { rows, evaluation }: Pool,
+  settings: object,
+  seed: number,
+  { rows, evaluation }: { readonly rows: PreparedRows; readonly evaluation: EvaluationSet | null },
   executor: Executor,
-  { signal, progress }: RunContext,
+  { signal, task, onStep }: Training,
 ): Promise<LearnerReport> {
-  const { distill: options } = recipe({ distill: distillRecipe(plan, run.method) });
+  const { distill: options } = recipe(settings);
   const { report } = await runLearner({
-    name: run.method === 'uniform' ? 'uniform' : 'selected',
+    name: options.method === 'uniform' ? 'uniform' : 'selected',
     options,
     executor,
     rows,
-    initial: initializeParameters(options.learner, createRandom(`${run.seed}:learner`), options.training),
+    initial: initializeParameters(options.learner, createRandom(`${seed}:learner`), options.training),
     evaluation,
-    everyLanguage: true,
-    seed: String(run.seed),
+    everyLanguage: 'always',
+    seed: String(seed),
     signal,
-    task: progress.start(`${run.noise}, seed ${run.seed}, ${run.method}`, plan.steps, 'steps'),
-    onStep: async () => {},
+    task,
+    onStep: async (metrics) => onStep?.(metrics),
     onSelection: async () => {},
   });
   return report;

@@ -11,8 +11,10 @@ const list = (value: string) => value.split(',');
 interface EvidenceOptions {
   readonly style: EvidencePlan['style'];
   readonly rows: number;
+  readonly emoji: number;
   readonly steps: number;
-  readonly every: number;
+  readonly selectedSteps: number;
+  readonly evaluations: number;
   readonly batch: number;
   readonly superBatch: number;
   readonly rate: number;
@@ -22,6 +24,7 @@ interface EvidenceOptions {
   readonly noise: string[];
   readonly work: string;
   readonly out: string;
+  readonly threads?: number;
   readonly json?: boolean;
 }
 
@@ -33,15 +36,18 @@ await new Command('evidence')
       .default('evaluation'),
   )
   .option('--rows <n>', 'rows of the pool', countOf, 12_000)
-  .option('--steps <n>', 'steps of a run', countOf, 600)
-  .option('--every <n>', 'steps between evaluations', countOf, 25)
-  .option('--batch <n>', 'pairs of a batch', countOf, 64)
-  .option('--super-batch <n>', 'pairs that a batch is chosen from', countOf, 320)
-  .option('--rate <x>', 'the learning rate', Number, 0.002)
+  .option('--emoji <n>', 'emoji that the pool is drawn of', countOf, 400)
+  .option('--steps <n>', 'steps of a run with uniform batches', countOf, 3000)
+  .option('--selected-steps <n>', 'steps of a run with selected batches', countOf, 600)
+  .option('--evaluations <n>', 'evaluations of a run', countOf, 30)
+  .option('--batch <n>', 'pairs of a batch', countOf, 128)
+  .option('--super-batch <n>', 'pairs that a batch is chosen from', countOf, 512)
+  .option('--rate <x>', 'the learning rate', Number, 0.003)
   .option('--weight <x>', 'of explicit distillation', Number, 1)
   .option('--seeds <list>', 'seeds of the runs', list, ['1', '2', '3'])
   .option('--methods <list>', 'the ways of choosing', list, Object.keys(methods))
   .option('--noise <list>', 'web, none', list, ['web', 'none'])
+  .option('--threads <n>', 'threads of the models', countOf)
   .option('--work <dir>', 'where pools and finished runs are kept', 'runs/evidence/acid')
   .option('--out <dir>', 'where the page and the figures go', 'docs/evidence')
   .option('--json', 'print one JSON object last')
@@ -51,18 +57,22 @@ await new Command('evidence')
     const plan: EvidencePlan = {
       style: options.style,
       rows: options.rows,
+      emoji: options.emoji,
       steps: options.steps,
-      evaluateEvery: options.every,
+      selectedSteps: options.selectedSteps,
+      evaluations: options.evaluations,
       batch: options.batch,
       superBatch: options.superBatch,
       learningRate: options.rate,
+      logitBias: -Math.round(Math.log(options.batch)) - 1,
       weight: options.weight,
       seeds: options.seeds.map(Number),
       noises: options.noise as Noise[],
       methods: options.methods as MethodName[],
     };
     const context = { signal: controller.signal, progress: createProgress(), configPath: 'evidence' };
-    const figures = summarize(plan, await collectAcidEvidence(plan, options.work, context));
+    const { results, timings } = await collectAcidEvidence(plan, options, context);
+    const figures = summarize(plan, results, timings);
     await writeEvidence(options.out, figures);
     process.stdout.write(options.json ? `${JSON.stringify(figures)}\n` : `${options.out}/acid.md\n`);
   })

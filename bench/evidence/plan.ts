@@ -24,13 +24,21 @@ export interface EvidencePlan {
   /** `validation` holds Twemoji out and is what settings are chosen on; `evaluation` holds OpenMoji out. */
   readonly style: 'validation' | 'evaluation';
   readonly rows: number;
+  /** Emoji that the pool and the held-out images are of. */
+  readonly emoji: number;
+  /** Steps of the runs whose batches are drawn uniformly. */
   readonly steps: number;
-  readonly evaluateEvery: number;
+  /** Steps of the runs whose batches are selected: as many as reaching the uniform run's recall may take. */
+  readonly selectedSteps: number;
+  /** Evaluations of every run, evenly apart. */
+  readonly evaluations: number;
   /** b. */
   readonly batch: number;
   /** B. */
   readonly superBatch: number;
   readonly learningRate: number;
+  /** The bias of the logits at the start, about -log of the batch. */
+  readonly logitBias: number;
   /** Of explicit distillation. */
   readonly weight: number;
   readonly seeds: readonly number[];
@@ -73,16 +81,23 @@ export function poolOptions(
   return {
     out,
     rows: plan.rows,
+    emoji: plan.emoji,
     seed: plan.style === 'validation' ? 301 : 401,
     ...(plan.style === 'validation' ? { styles: ['noto', 'fluent'], heldOut: 'twemoji' } : {}),
-    evaluationImages: 600,
+    evaluationImages: plan.emoji,
     defects: { ...none, mismatched: noise === 'web' ? mismatchedShare : 0 } as EmojiSourceOptions['defects'],
   };
+}
+
+/** The steps of a method's runs. */
+export function stepsOf(plan: EvidencePlan, method: MethodName): number {
+  return methods[method].method === 'uniform' ? plan.steps : plan.selectedSteps;
 }
 
 /** The recipe of a run. */
 export function distillRecipe(plan: EvidencePlan, method: MethodName): object {
   const changes = methods[method];
+  const steps = stepsOf(plan, method);
   return {
     learner: {
       imageSize: 32,
@@ -99,8 +114,8 @@ export function distillRecipe(plan: EvidencePlan, method: MethodName): object {
     superBatch: plan.superBatch,
     batch: plan.batch,
     chunks: 16,
-    training: { steps: plan.steps, learningRate: plan.learningRate, warmup: 20, logitBias: -5 },
-    evaluateEvery: plan.evaluateEvery,
+    training: { steps, learningRate: plan.learningRate, warmup: 20, logitBias: plan.logitBias },
+    evaluateEvery: Math.max(1, Math.round(steps / plan.evaluations)),
     ...changes,
     ...('distillation' in changes ? { distillation: plan.weight } : {}),
   };

@@ -1,5 +1,6 @@
 import type { EvidenceResult } from './acid.ts';
 import { type EvidencePlan, type MethodName, mismatchedShare, type Noise } from './plan.ts';
+import type { Timings } from './timings.ts';
 
 /** One value a seed, and their median; null where a run never got there. */
 export interface Spread {
@@ -24,6 +25,9 @@ export interface MethodFigures {
     readonly mean: number;
     readonly least: number;
     readonly most: number;
+    /** The means over seeds of the languages' mean recall@1, and of zero-shot classification. */
+    readonly languages: number;
+    readonly zeroShot: number;
   }[];
 }
 
@@ -32,6 +36,7 @@ export interface EvidenceFigures {
   readonly plan: EvidencePlan;
   readonly seeds: number;
   readonly mismatchedShare: number;
+  readonly timings: Timings;
   /** Of `acid` in the web-like pool. */
   readonly acid: MethodName;
   readonly stepsRatio: number | null;
@@ -47,13 +52,18 @@ const acid = 'aced';
 const window = 3;
 
 /** Compares each method's runs with the uniform run of the same seed and pool. */
-export function summarize(plan: EvidencePlan, results: readonly EvidenceResult[]): EvidenceFigures {
+export function summarize(
+  plan: EvidencePlan,
+  results: readonly EvidenceResult[],
+  timings: Timings,
+): EvidenceFigures {
   const noises: Partial<Record<Noise, Partial<Record<MethodName, MethodFigures>>>> = {};
   for (const noise of plan.noises) {
     const figures: Partial<Record<MethodName, MethodFigures>> = {};
     for (const method of plan.methods) {
       const of = (name: MethodName) => results.filter((run) => run.noise === noise && run.method === name);
-      figures[method] = compare(of(method), of('uniform'));
+      const [own, uniform] = [method, 'uniform' as const].map((name) => timings.secondsPerStep[name] ?? 0);
+      figures[method] = compare(of(method), of('uniform'), (uniform ?? 0) / (own || Number.NaN));
     }
     noises[noise] = figures;
   }
@@ -62,6 +72,7 @@ export function summarize(plan: EvidencePlan, results: readonly EvidenceResult[]
     plan,
     seeds: plan.seeds.length,
     mismatchedShare,
+    timings,
     acid,
     stepsRatio: own?.stepsRatio.median ?? null,
     computeRatio: own?.computeRatio.median ?? null,
@@ -70,7 +81,11 @@ export function summarize(plan: EvidencePlan, results: readonly EvidenceResult[]
   };
 }
 
-function compare(runs: readonly EvidenceResult[], uniform: readonly EvidenceResult[]): MethodFigures {
+function compare(
+  runs: readonly EvidenceResult[],
+  uniform: readonly EvidenceResult[],
+  stepTimeRatio: number,
+): MethodFigures {
   const ratio = (cost: (point: Point) => number | null) =>
     spread(
       runs.map((run) => {
@@ -81,17 +96,27 @@ function compare(runs: readonly EvidenceResult[], uniform: readonly EvidenceResu
         return theirs === null || own === null ? null : theirs / own;
       }),
     );
+  const stepsRatio = ratio(({ step }) => step);
   return {
     recall: spread(runs.map(({ report }) => finalRecall(report.curve))),
     languagesRecall: spread(runs.map(({ report }) => report.evaluation?.languages?.recallAt1 ?? null)),
     zeroShot: spread(runs.map(({ report }) => report.evaluation?.zeroShot ?? null)),
-    stepsRatio: ratio(({ step }) => step),
+    stepsRatio,
     computeRatio: ratio(({ flops }) => flops),
-    secondsRatio: ratio(({ seconds }) => seconds),
+    secondsRatio: spread(stepsRatio.values.map((value) => value && value * stepTimeRatio)),
     curve: (runs[0]?.report.curve ?? []).map(({ step }, i) => {
-      const values = runs.map(({ report }) => recallOf(report.curve[i]));
-      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-      return { step, mean, least: Math.min(...values), most: Math.max(...values) };
+      const points = runs.flatMap(({ report }) => report.curve[i] ?? []);
+      const mean = (values: readonly number[]) =>
+        values.reduce((sum, value) => sum + value, 0) / values.length;
+      const recalls = points.map(recallOf);
+      return {
+        step,
+        mean: mean(recalls),
+        least: Math.min(...recalls),
+        most: Math.max(...recalls),
+        languages: mean(points.map(({ evaluation }) => evaluation?.languages?.recallAt1 ?? 0)),
+        zeroShot: mean(points.map(({ evaluation }) => evaluation?.zeroShot ?? 0)),
+      };
     }),
   };
 }

@@ -18,8 +18,8 @@ export interface LearnerInputs
   /** The weights at the start; runs that are compared start from the same. */
   readonly initial: Parameters;
   readonly evaluation: EvaluationSet | null;
-  /** Whether the last evaluation is over every language. */
-  readonly everyLanguage: boolean;
+  /** Whether each evaluation is over every language, or the last alone. */
+  readonly everyLanguage: 'always' | 'last';
   /** Names the random streams: runs of one seed are offered the same super-batches. */
   readonly seed: string;
 }
@@ -69,7 +69,7 @@ export async function runLearner(
       teacher: rows.teacher,
       random: createRandom(`${seed}:${name}`),
       evaluate: async (last) =>
-        evaluation ? evaluate(embedder, evaluation, last && inputs.everyLanguage) : null,
+        evaluation ? evaluate(embedder, evaluation, last || inputs.everyLanguage === 'always') : null,
     });
     return { report, parameters: trainer.parameters() };
   } finally {

@@ -68,7 +68,11 @@ export function chooseEmoji(
   codes: readonly string[],
   { emoji, seed }: Pick<EmojiSourceOptions, 'emoji' | 'seed'>,
 ): readonly string[] {
-  return emoji === undefined ? codes : shuffled(codes, createRandom(`${seed}:emoji`)).slice(0, emoji).sort();
+  return emoji === undefined
+    ? codes
+    : shuffled(codes, createRandom(`${seed}:emoji`))
+        .slice(0, emoji)
+        .sort();
 }
 
 /** Plans the pool: pure data, by seed. `codes` are the emoji that every training style has. */
