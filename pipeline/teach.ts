@@ -86,18 +86,18 @@ async function teachFrom(
   );
   // The batches hang on the seed alone: those of the steps taken are drawn again and let go.
   for (let step = 0; step < begun; step += 1) await batches.next();
-  const keep = () =>
+  const keep = async () =>
     saveTrainingState(
       statePath,
       towers,
-      { parameters: trainer.parameters(), moments: trainer.moments() },
+      { parameters: await trainer.parameters(), moments: await trainer.moments() },
       identity,
     );
-  const save = (step: number) =>
+  const save = async (step: number) =>
     saveTowers(
       out,
       towers,
-      trainer.parameters(),
+      await trainer.parameters(),
       { assay: version, seed: String(config.seed), step: String(step), rows: String(rows.rows) },
       'F16',
     );
@@ -136,7 +136,7 @@ async function teachFrom(
 
   async function scoreIfAsked(): Promise<EvaluationScores | null> {
     if (!config.evaluation) return null;
-    const parameters = trainer.parameters();
+    const parameters = await trainer.parameters();
     const held = await resolveShards(config.evaluation.shards, 'evaluation.shards', run.configPath);
     const embedder = await createEmbedder({ executor, config: towers, parameters, frozen: true });
     const set = await loadEvaluation(held, towers.imageSize, config.evaluation.images);
