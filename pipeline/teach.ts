@@ -4,13 +4,14 @@ import { dirname, join } from 'node:path';
 import { augmentPixels } from '../models/augment-pixels.ts';
 import { saveTowers } from '../models/checkpoint.ts';
 import { createEmbedder } from '../models/embedder.ts';
-import { createOnnxExecutor } from '../models/onnx-executor.ts';
+import type { Executor } from '../models/executor.ts';
 import { initializeParameters } from '../models/towers.ts';
 import { createTrainer } from '../models/trainer.ts';
 import { loadTrainingState, saveTrainingState } from '../models/training-state.ts';
 import { createRandom } from '../schemas/random.ts';
 import type { EvaluationScores } from '../schemas/reports.ts';
 import { formSuperBatches } from '../stages/form-super-batches.ts';
+import { openCompute } from './compute.ts';
 import type { Config } from './config.ts';
 import type { RunContext } from './curate.ts';
 import { evaluate, loadEvaluation } from './distill/evaluate.ts';
@@ -44,10 +45,12 @@ export async function teach(
 ): Promise<TeachReport> {
   const { towers } = config.teach;
   const shards = await resolveShards([join(data, 'shards')], '--data', data);
+  const executor = await openCompute(config, run.configPath);
   await mkdir(dirname(out), { recursive: true });
   const work = await mkdtemp(join(dirname(out), '.teach-'));
   try {
-    return await teachFrom(await prepareRows(shards, towers.imageSize, work, run), config, out, run);
+    const rows = await prepareRows(shards, towers.imageSize, work, run);
+    return await teachFrom(rows, executor, config, out, run);
   } finally {
     await rm(work, { recursive: true });
   }
@@ -55,6 +58,7 @@ export async function teach(
 
 async function teachFrom(
   rows: PreparedRows,
+  executor: Executor,
   config: Config,
   out: string,
   run: RunContext,
@@ -62,7 +66,6 @@ async function teachFrom(
   const started = performance.now();
   const { teach: options } = config;
   const { towers, training, batch } = options;
-  const executor = createOnnxExecutor({ threads: config.threads });
   const statePath = `${out}.state`;
   const identity = identityOf(config, rows);
   const state = await loadTrainingState(statePath, towers, identity).catch((error: Error) => {

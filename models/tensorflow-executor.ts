@@ -1,0 +1,64 @@
+import * as tf from '@tensorflow/tfjs';
+import { createEagerExecutor } from './eager-executor.ts';
+import type { Executor, Provider } from './executor.ts';
+
+/** Loads a package by its name; it rejects when the package isn't there or its native library doesn't load. */
+export type LoadPackage = (name: string) => Promise<unknown>;
+
+/** TF.js on TensorFlow's own library: both register the backend `tensorflow`. */
+const packages = { gpu: '@tensorflow/tfjs-node-gpu', cpu: '@tensorflow/tfjs-node' } as const;
+const backend = 'tensorflow';
+
+/** How to get one of the packages, with the native library that it downloads. */
+export function tensorflowAdvice(name: string): string {
+  return `npm install --no-save ${name} --ignore-scripts=false`;
+}
+
+/**
+ * The executor `tensorflow`: programs run eagerly on TensorFlow, from a package that is looked for at run time.
+ * `auto` takes `@tensorflow/tfjs-node-gpu`, else `@tensorflow/tfjs-node`; `cuda` the first where it sees a GPU, `cpu`
+ * the second. Throws one line that says what is missing and how to get it.
+ */
+export async function createTensorflowExecutor(
+  provider: Provider | 'auto',
+  load: LoadPackage = (name) => import(name),
+): Promise<Executor> {
+  if (provider === 'webgpu') {
+    throw new Error(
+      'the executor tensorflow runs on cpu or cuda, not on webgpu: use the executor onnx for that',
+    );
+  }
+  const wanted = { auto: [packages.gpu, packages.cpu], cuda: [packages.gpu], cpu: [packages.cpu] }[provider];
+  const reasons: string[] = [];
+  for (const name of wanted) {
+    const started = await start(name, load);
+    if (typeof started === 'string') {
+      reasons.push(`${name} ${started}`);
+    } else if (provider === 'cuda' && !started.onGpu) {
+      reasons.push(`${name} sees no GPU`);
+    } else {
+      return createEagerExecutor({ name: backend, backend, provider: started.onGpu ? 'cuda' : 'cpu' });
+    }
+  }
+  const [name = packages.cpu] = wanted;
+  throw new Error(
+    `the executor tensorflow isn't there: ${reasons.join('; ')}. Get it: ${tensorflowAdvice(name)}`,
+  );
+}
+
+/** Loads a package and starts its backend; the reason when it can't. */
+async function start(name: string, load: LoadPackage): Promise<{ readonly onGpu: boolean } | string> {
+  const previous = tf.engine().backendName;
+  try {
+    await load(name);
+    if (!(await tf.setBackend(backend))) return 'is installed and its backend does not start';
+    const { isUsingGpuDevice } = tf.engine().backend as { readonly isUsingGpuDevice?: boolean };
+    return { onGpu: isUsingGpuDevice === true };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const missing = code === 'ERR_MODULE_NOT_FOUND' && message.includes(name);
+    return missing ? "isn't installed" : `is installed and doesn't load: ${message.trim().split('\n')[0]}`;
+  } finally {
+    if (previous) await tf.setBackend(previous);
+  }
+}
