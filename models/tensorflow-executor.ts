@@ -1,9 +1,13 @@
+import { createRequire } from 'node:module';
 import * as tf from '@tensorflow/tfjs';
 import { createEagerExecutor } from './eager-executor.ts';
 import type { Executor, Provider } from './executor.ts';
 
 /** Loads a package by its name; it rejects when the package isn't there or its native library doesn't load. */
 export type LoadPackage = (name: string) => Promise<unknown>;
+
+/** By Node's own resolution, under which a missing package has a code of its own. */
+const loadInstalled: LoadPackage = async (name) => createRequire(import.meta.url)(name);
 
 /** TF.js on TensorFlow's own library: both register the backend `tensorflow`. */
 const packages = { gpu: '@tensorflow/tfjs-node-gpu', cpu: '@tensorflow/tfjs-node' } as const;
@@ -21,7 +25,7 @@ export function tensorflowAdvice(name: string): string {
  */
 export async function createTensorflowExecutor(
   provider: Provider | 'auto',
-  load: LoadPackage = (name) => import(name),
+  load: LoadPackage = loadInstalled,
 ): Promise<Executor> {
   if (provider === 'webgpu') {
     throw new Error(
@@ -56,8 +60,9 @@ async function start(name: string, load: LoadPackage): Promise<{ readonly onGpu:
     return { onGpu: isUsingGpuDevice === true };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const missing = code === 'ERR_MODULE_NOT_FOUND' && message.includes(name);
-    return missing ? "isn't installed" : `is installed and doesn't load: ${message.trim().split('\n')[0]}`;
+    const missing =
+      (code === 'MODULE_NOT_FOUND' || code === 'ERR_MODULE_NOT_FOUND') && message.includes(`'${name}'`);
+    return missing ? "isn't installed" : `doesn't load: ${message.trim().split('\n')[0]}`;
   } finally {
     if (previous) await tf.setBackend(previous);
   }

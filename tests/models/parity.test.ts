@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { adamStep } from '../../models/adam.ts';
 import { tokenize } from '../../models/byte-tokenizer.ts';
-import { imageProgram, textProgram } from '../../models/embedder.ts';
+import { createEmbedder, imageProgram, textProgram } from '../../models/embedder.ts';
 import type { CompiledProgram, Executor, Program, TensorValue } from '../../models/executor.ts';
 import { flatten, lengthOf } from '../../models/flat-parameters.ts';
 import { findExecutors } from '../../models/open-executor.ts';
@@ -11,6 +11,7 @@ import { softmaxDistillationLoss, softmaxLoss } from '../../models/softmax-loss.
 import { createTfjsExecutor } from '../../models/tfjs-executor.ts';
 import { parameterShapes, type TowersConfig } from '../../models/towers.ts';
 import { gradientProgram, type TrainShape, trainProgram } from '../../models/train-program.ts';
+import { createTrainer } from '../../models/trainer.ts';
 import { createRandom } from '../../schemas/random.ts';
 import { adamReference, differences, lossesInDoubles } from './float64.ts';
 import { normals, stirred, tensor, toyConfig, worst } from './toy-towers.ts';
@@ -259,6 +260,23 @@ describe.each([{ name: 'tfjs', provider: 'cpu', executor: oracle }, ...present])
       const reference = adamReference(normals(size, 'p'), decays, gradients, 0.1, options);
       expect(worst((await p.read()).data, reference)).toBeLessThan(2e-6);
       for (const held of [p, m, v]) held.release();
+    });
+
+    it("embeds with a trainer's weights as with the same weights given", async () => {
+      const { config } = shapes['stride 2, pool 2'] as TrainShape;
+      const optimizer = { weightDecay: 1e-4, beta1: 0.9, beta2: 0.95, clipNorm: 1 };
+      const parameters = stirred(config);
+      const trainer = await createTrainer({ executor, config, parameters, optimizer, batch, textTokens: 16 });
+      const embedder = await createEmbedder({ executor, config, parameters, batch, frozen: false });
+      const before = await embedder.embedTexts(['a', 'b']);
+      await trainer.step({ images: images.data, tokens: tokens.data as Int32Array, learningRate: 1e-2 });
+      await embedder.update(trainer.weights());
+      const handed = await embedder.embedTexts(['a', 'b']);
+      expect(worst(handed, before)).toBeGreaterThan(1e-3);
+      await embedder.update(await trainer.parameters());
+      expect(await embedder.embedTexts(['a', 'b'])).toEqual(handed);
+      await embedder.dispose();
+      await trainer.dispose();
     });
 
     it('steps from what it holds to the same bits as from what it is given', async () => {
