@@ -2,12 +2,12 @@ import type { ComputeOptions } from './compute-options.ts';
 import type { Executor, Provider } from './executor.ts';
 import { createOnnxExecutor } from './onnx-executor.ts';
 import { isFaster, providerAdvice, whyNot } from './onnx-providers.ts';
-import { createTensorflowExecutor, type LoadPackage } from './tensorflow-executor.ts';
+import { findTensorflow, type LoadPackage, type Missing } from './tensorflow-executor.ts';
 
 /** An executor on a provider, ready, or why it isn't. */
 export type Presence = { readonly name: ComputeOptions['executor']; readonly provider: Provider | 'auto' } & (
   | { readonly executor: Executor }
-  | { readonly executor: null; readonly why: string }
+  | Missing
 );
 
 /**
@@ -16,13 +16,17 @@ export type Presence = { readonly name: ComputeOptions['executor']; readonly pro
  */
 export async function openExecutor(options: ComputeOptions, load?: LoadPackage): Promise<Executor> {
   const { executor, provider, threads } = options;
-  if (executor === 'tensorflow') return createTensorflowExecutor(provider ?? 'auto', load);
+  if (executor === 'tensorflow') {
+    const found = await findTensorflow(provider ?? 'auto', load);
+    if (found.executor) return found.executor;
+    throw new Error(`the executor tensorflow isn't there: ${found.why}. Get it: ${found.advice}`);
+  }
   if (provider === 'auto') return fastest(threads);
   const wanted = provider ?? 'cpu';
   // The processor is always there.
   const why = wanted === 'cpu' ? null : await whyNot(wanted);
   if (why !== null) {
-    throw new Error(`the provider ${wanted} doesn't start: ${why}. It needs ${providerAdvice[wanted]}`);
+    throw new Error(`the provider ${wanted} doesn't start: ${why}. Get it: ${providerAdvice[wanted]}`);
   }
   return createOnnxExecutor({ provider: wanted, threads });
 }
@@ -36,16 +40,11 @@ export async function findExecutors(threads?: number): Promise<Presence[]> {
     found.push(
       why === null
         ? { ...at, executor: createOnnxExecutor({ provider, threads }) }
-        : { ...at, executor: null, why },
+        : { ...at, executor: null, why, advice: providerAdvice[provider] },
     );
   }
-  const tensorflow = await createTensorflowExecutor('auto').catch((error: Error) => error.message);
-  const at = { name: 'tensorflow', provider: 'auto' } as const;
-  found.push(
-    typeof tensorflow === 'string'
-      ? { ...at, executor: null, why: tensorflow }
-      : { name: 'tensorflow', provider: tensorflow.provider, executor: tensorflow },
-  );
+  const tensorflow = await findTensorflow('auto');
+  found.push({ name: 'tensorflow', provider: tensorflow.executor?.provider ?? 'auto', ...tensorflow });
   return found;
 }
 

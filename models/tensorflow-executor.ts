@@ -13,24 +13,25 @@ const loadInstalled: LoadPackage = async (name) => createRequire(import.meta.url
 const packages = { gpu: '@tensorflow/tfjs-node-gpu', cpu: '@tensorflow/tfjs-node' } as const;
 const backend = 'tensorflow';
 
-/** How to get one of the packages, with the native library that it downloads. */
-export function tensorflowAdvice(name: string): string {
-  return `npm install --no-save ${name} --ignore-scripts=false`;
+/** Why something isn't there and how to get it, each in one line. */
+export interface Missing {
+  readonly executor: null;
+  readonly why: string;
+  readonly advice: string;
 }
 
 /**
- * The executor `tensorflow`: programs run eagerly on TensorFlow, from a package that is looked for at run time.
+ * Looks for the executor `tensorflow`: programs run eagerly on TensorFlow, from a package that is loaded at run time.
  * `auto` takes `@tensorflow/tfjs-node-gpu`, else `@tensorflow/tfjs-node`; `cuda` the first where it sees a GPU, `cpu`
- * the second. Throws one line that says what is missing and how to get it.
+ * the second.
  */
-export async function createTensorflowExecutor(
+export async function findTensorflow(
   provider: Provider | 'auto',
   load: LoadPackage = loadInstalled,
-): Promise<Executor> {
+): Promise<{ readonly executor: Executor } | Missing> {
   if (provider === 'webgpu') {
-    throw new Error(
-      'the executor tensorflow runs on cpu or cuda, not on webgpu: use the executor onnx for that',
-    );
+    const why = 'it runs on cpu or cuda, not on webgpu';
+    return { executor: null, why, advice: 'compute.executor: onnx runs on webgpu' };
   }
   const wanted = { auto: [packages.gpu, packages.cpu], cuda: [packages.gpu], cpu: [packages.cpu] }[provider];
   const reasons: string[] = [];
@@ -41,13 +42,12 @@ export async function createTensorflowExecutor(
     } else if (provider === 'cuda' && !started.onGpu) {
       reasons.push(`${name} sees no GPU`);
     } else {
-      return createEagerExecutor({ name: backend, backend, provider: started.onGpu ? 'cuda' : 'cpu' });
+      const device = started.onGpu ? 'cuda' : 'cpu';
+      return { executor: createEagerExecutor({ name: backend, backend, provider: device }) };
     }
   }
-  const [name = packages.cpu] = wanted;
-  throw new Error(
-    `the executor tensorflow isn't there: ${reasons.join('; ')}. Get it: ${tensorflowAdvice(name)}`,
-  );
+  const advice = `npm install --no-save ${wanted[0]} --ignore-scripts=false`;
+  return { executor: null, why: reasons.join('; '), advice };
 }
 
 /** Loads a package and starts its backend; the reason when it can't. */

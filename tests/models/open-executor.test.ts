@@ -5,7 +5,7 @@ import { computeOptionsSchema } from '../../models/compute-options.ts';
 import type { Executor } from '../../models/executor.ts';
 import { flatten } from '../../models/flat-parameters.ts';
 import { findExecutors, openExecutor, type Presence } from '../../models/open-executor.ts';
-import { createTensorflowExecutor, type LoadPackage } from '../../models/tensorflow-executor.ts';
+import { findTensorflow, type LoadPackage } from '../../models/tensorflow-executor.ts';
 import { createTfjsExecutor } from '../../models/tfjs-executor.ts';
 import { parameterShapes } from '../../models/towers.ts';
 import { gradientProgram } from '../../models/train-program.ts';
@@ -32,7 +32,7 @@ describe('the executor onnx', () => {
         expect((await opened).provider).toBe(provider);
       } else {
         const message = await opened.then(String, (error: Error) => error.message);
-        expect(message).toMatch(new RegExp(`^the provider ${provider} doesn't start: .+ It needs .*GPU`));
+        expect(message).toMatch(new RegExp(`^the provider ${provider} doesn't start: .+ Get it: .*GPU`));
         expect(message).not.toContain('\n');
       }
     }
@@ -118,11 +118,16 @@ describe('the executor tensorflow', () => {
   });
 
   it('finds what is installed by itself, or says that it is not', async () => {
-    const found = await createTensorflowExecutor('auto').then(
-      ({ name }) => name,
-      (error: Error) => error.message,
+    const found = await findTensorflow('auto');
+    expect(found.executor?.name ?? found).toEqual(
+      found.executor
+        ? 'tensorflow'
+        : {
+            executor: null,
+            why: expect.stringMatching(/isn't installed|doesn't load/),
+            advice: expect.stringContaining(gpu),
+          },
     );
-    expect(found).toMatch(/^tensorflow$|isn't installed|doesn't load/);
   });
 
   it('computes what the oracle computes, and leaves no tensor behind', async () => {
