@@ -1,4 +1,6 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { type ComputeOptions, computeOptionsSchema } from '../models/compute-options.ts';
+import { openExecutor } from '../models/open-executor.ts';
 import { countOf } from '../pipeline/cli/sources.ts';
 import { benchDuplicates } from './duplicates.ts';
 import { benchSelect } from './select.ts';
@@ -10,13 +12,18 @@ type Figures = Record<string, number | string>;
 interface BenchOptions {
   readonly large: boolean;
   readonly rows?: number;
+  readonly executor?: ComputeOptions['executor'];
+  readonly provider?: ComputeOptions['provider'];
 }
 
 /** The benches by name: each answers figures, ratios where two things are compared in one run. */
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
   duplicates: benchDuplicates,
   select: benchSelect,
-  train: () => benchTrain({ seconds: 15 }),
+  train: async ({ executor, provider }) => {
+    const options = computeOptionsSchema.parse({ executor, provider });
+    return benchTrain({ seconds: 15, executor: await openExecutor(options) });
+  },
 };
 
 await new Command('bench')
@@ -24,6 +31,10 @@ await new Command('bench')
   .option('--json', 'print one JSON object last')
   .option('--large', "select: SigLIP 2's size, 65,536 to 32,768 at d = 768, by itself", false)
   .option('--rows <n>', 'duplicates: rows of the pool that is built', countOf)
+  .addOption(new Option('--executor <name>', 'train: what runs the models').choices(['onnx', 'tensorflow']))
+  .addOption(
+    new Option('--provider <name>', 'train: what it computes on').choices(['auto', 'cpu', 'webgpu', 'cuda']),
+  )
   .action(async (name: string, options: BenchOptions & { json?: boolean }) => {
     const bench = benches[name];
     if (bench === undefined) {

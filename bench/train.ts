@@ -1,24 +1,26 @@
 import { tokenize } from '../models/byte-tokenizer.ts';
 import { createEmbedder } from '../models/embedder.ts';
-import { createOnnxExecutor } from '../models/onnx-executor.ts';
+import type { Executor } from '../models/executor.ts';
 import { initializeParameters, towersConfigSchema } from '../models/towers.ts';
 import { createTrainer } from '../models/trainer.ts';
 import { createRandom } from '../schemas/random.ts';
 
-/** The pairs of a batch. */
-const batch = 64;
 /** Runs before the clock starts: the first ones also lay out ONNX Runtime's memory. */
 const warmUps = 3;
 
 /**
  * Measures a training step (forward, backward, Adam) and the image tower's forward pass, in images a second, for
  * about `seconds` each: 64 x 64 pixels, patch 8, width 128, 4 heads, 4 layers, with a text tower of one layer at 16
- * tokens, in batches of 64. The median run counts, so that a busy moment of the machine does not.
+ * tokens, in batches of 64 unless told. The median run counts, so that a busy moment of the machine does not.
  */
 export async function benchTrain({
   seconds,
+  executor,
+  batch = 64,
 }: {
   readonly seconds: number;
+  readonly executor: Executor;
+  readonly batch?: number;
 }): Promise<Record<string, number | string>> {
   const config = towersConfigSchema.parse({
     imageSize: 64,
@@ -33,7 +35,6 @@ export async function benchTrain({
   });
   const random = createRandom('bench');
   const parameters = initializeParameters(config, random);
-  const executor = createOnnxExecutor();
   const images = Float32Array.from({ length: batch * 64 * 64 * 3 }, () => 2 * random.uniform() - 1);
   const tokens = tokenize(
     Array.from({ length: batch }, (_, i) => `image ${i}`),
@@ -48,10 +49,16 @@ export async function benchTrain({
   const embedder = await createEmbedder({ executor, config, parameters, batch, frozen: true });
   const forward = await medianSeconds(seconds, () => embedder.embedImages(images, batch));
   await embedder.dispose();
+  const stepImagesPerSecond = Math.round(batch / step);
+  const forwardImagesPerSecond = Math.round(batch / forward);
   return {
-    'training step, images/s': Math.round(batch / step),
-    'forward, images/s': Math.round(batch / forward),
+    'training step, images/s': stepImagesPerSecond,
+    'forward, images/s': forwardImagesPerSecond,
     'tracing and loading, ms': Math.round(compiling),
+    stepImagesPerSecond,
+    forwardImagesPerSecond,
+    executor: executor.name,
+    provider: executor.provider,
   };
 }
 

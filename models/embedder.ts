@@ -1,7 +1,8 @@
 import { tokenize, tokenLength } from './byte-tokenizer.ts';
-import type { CompiledProgram, Executor, Program } from './executor.ts';
-import { checkParameters } from './flat-parameters.ts';
+import { type CompiledProgram, type Executor, type HeldTensor, isHeld, type Program } from './executor.ts';
+import { checkParameters, flatten, type Layout } from './flat-parameters.ts';
 import { embedImages, embedTokens, type Parameters, parameterShapes, type TowersConfig } from './towers.ts';
+import { splitProgram } from './train-program.ts';
 
 /** What an embedder is made of. */
 export interface EmbedderOptions {
@@ -24,8 +25,12 @@ export interface Embedder {
   embedTexts(texts: readonly string[]): Promise<Float32Array>;
   /** Floating-point operations of all runs so far, as the executor counts them; null where it doesn't. */
   flops(): number | null;
-  /** Replaces the weights. Throws when the embedder is frozen, or they don't fit the towers. */
-  update(parameters: Parameters): void;
+  /**
+   * Replaces the weights, for all that is embedded after this call; those that a trainer of the same executor holds
+   * don't leave it, and the trainer may step on once this is done. Throws when the embedder is frozen, or they don't
+   * fit the towers.
+   */
+  update(weights: Parameters | HeldTensor): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -74,7 +79,7 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
   const { executor, config, batch = 64, imagePool = 1, frozen } = options;
   const layout = parameterShapes(config);
   checkParameters(layout, options.parameters);
-  let { parameters } = options;
+  const { parameters } = options;
   const { embeddingDim: d, imageSize, textTokens } = config;
   const imageLength = imageSize * imageSize * 3;
   const programs = new Map<string, Promise<CompiledProgram>>();
@@ -90,18 +95,20 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
   const addFlops = (program: CompiledProgram) => {
     flops = flops === null || program.flops === null ? null : flops + program.flops;
   };
-  const weightsOf = (tower: string) => (frozen ? {} : ofTower(parameters, tower));
+  const split = frozen ? null : executor.compile(splitProgram(config));
+  let weights = split && splitWeights(executor, split, parameters, layout, null);
+  const weightsOf = async (tower: string) => ofTower((await weights) ?? {}, tower);
 
   const embedBucket = async (texts: readonly string[], width: number): Promise<Float32Array> => {
     const program = await programOf(`text ${width}`, () => textProgram(config, parameters, batch, width));
-    const weights = weightsOf('text.');
+    const given = await weightsOf('text.');
     const rows = new Float32Array(texts.length * d);
     for (let from = 0; from < texts.length; from += batch) {
       const part = texts.slice(from, from + batch);
       // Left-over rows hold empty texts: a row of pads alone would have nothing to attend to.
       const padded = [...part, ...new Array<string>(batch - part.length).fill('')];
       const tokens = { shape: [batch, width], dtype: 'int32', data: tokenize(padded, width) } as const;
-      const { embeddings } = await program.run({ ...weights, tokens });
+      const { embeddings } = await program.run({ ...given, tokens });
       addFlops(program);
       rows.set(rowsOf(embeddings?.data, part.length * d), from * d);
     }
@@ -114,14 +121,14 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
         throw new Error(`${images.length} values aren't ${count} images of ${imageSize} x ${imageSize} x 3`);
       }
       const program = await programOf('image', () => imageProgram(config, parameters, batch, imagePool));
-      const weights = weightsOf('image.');
+      const given = await weightsOf('image.');
       const rows = new Float32Array(count * d);
       for (let from = 0; from < count; from += batch) {
         const used = Math.min(batch, count - from);
         const data = new Float32Array(batch * imageLength);
         data.set(images.subarray(from * imageLength, (from + used) * imageLength));
         const input = { shape: [batch, imageSize, imageSize, 3], dtype: 'float32', data } as const;
-        const { embeddings } = await program.run({ ...weights, images: input });
+        const { embeddings } = await program.run({ ...given, images: input });
         addFlops(program);
         rows.set(rowsOf(embeddings?.data, used * d), from * d);
       }
@@ -146,15 +153,19 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
       return result;
     },
     flops: () => flops,
-    update(next) {
-      if (frozen)
+    async update(next) {
+      if (split === null) {
         throw new Error("a frozen embedder's weights can't be replaced: make it with frozen: false");
-      checkParameters(layout, next);
-      parameters = next;
+      }
+      if (!isHeld(next)) checkParameters(layout, next);
+      const former = weights;
+      weights = splitWeights(executor, split, next, layout, former);
+      await weights;
     },
     async dispose() {
-      const compiled = [...programs.values()];
+      const compiled = [...programs.values(), ...(split ? [split] : [])];
       programs.clear();
+      releaseAll(await weights?.catch(() => null));
       for (const program of compiled) await (await program).dispose();
     },
   };
@@ -166,7 +177,36 @@ function withWeightsAsInputs(program: Program): Program {
   return { ...rest, inputs: { ...program.inputs, ...constants } };
 }
 
-function ofTower(parameters: Parameters, prefix: string): Parameters {
+type Weights = Readonly<Record<string, HeldTensor>>;
+
+/** Lays the weights of both towers out where the executor computes, one by one, and frees those that they replace. */
+function splitWeights(
+  executor: Executor,
+  split: Promise<CompiledProgram>,
+  from: Parameters | HeldTensor,
+  layout: Layout,
+  former: Promise<Weights> | null,
+): Promise<Weights> {
+  const work = async () => {
+    releaseAll(await former?.catch(() => null));
+    if (isHeld(from)) return (await (await split).runKeeping({ parameters: from })).kept;
+    const data = flatten(layout, from);
+    const whole = await executor.hold({ shape: [data.length], dtype: 'float32', data });
+    const { kept } = await (await split).runKeeping({ parameters: whole });
+    whole.release();
+    return kept;
+  };
+  const started = work();
+  // Whoever embeds next is told.
+  started.catch(() => {});
+  return started;
+}
+
+function releaseAll(weights: Weights | null | undefined): void {
+  for (const tensor of Object.values(weights ?? {})) tensor.release();
+}
+
+function ofTower<T>(parameters: Readonly<Record<string, T>>, prefix: string): Record<string, T> {
   return Object.fromEntries(Object.entries(parameters).filter(([name]) => name.startsWith(prefix)));
 }
 

@@ -42,7 +42,7 @@ export function flatten(layout: Layout, parameters: Parameters): Float32Array {
 }
 
 /** The parameters of a vector, as copies. */
-export function unflatten(layout: Layout, flat: Float32Array): Parameters {
+export function unflatten(layout: Layout, flat: Float32Array | Int32Array): Parameters {
   let at = 0;
   return Object.fromEntries(
     Object.entries(layout).map(([name, shape]) => {
@@ -63,6 +63,18 @@ export function splitFlat(layout: Layout, flat: tf.Tensor): Record<string, tf.Te
   return Object.fromEntries(
     shapes.map(([name, shape], i) => [name, tf.reshape(parts[i] as tf.Tensor, [...shape])]),
   );
+}
+
+/** One tensor of a layout, cut from its vector [P]. Throws when the layout hasn't it. */
+export function entryOf(layout: Layout, flat: tf.Tensor, name: string): tf.Tensor {
+  const shape = layout[name];
+  if (shape === undefined) throw new Error(`the layout has no '${name}'`);
+  let at = 0;
+  for (const [other, size] of Object.entries(layout)) {
+    if (other === name) break;
+    at += sizeOf(size);
+  }
+  return tf.reshape(tf.slice(flat, [at], [sizeOf(shape)]), [...shape]);
 }
 
 /** Joins tensors into one vector [P], in their order. */

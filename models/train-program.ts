@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { type AdamOptions, adamStep } from './adam.ts';
 import { type Program, sizeOf } from './executor.ts';
-import { joinFlat, lengthOf, splitFlat } from './flat-parameters.ts';
+import { entryOf, joinFlat, lengthOf, splitFlat } from './flat-parameters.ts';
 import { sigmoidLoss } from './sigmoid-loss.ts';
 import { softmaxDistillationLoss } from './softmax-loss.ts';
 import { decaysWeight, embedImages, embedTokens, parameterShapes, type TowersConfig } from './towers.ts';
@@ -88,8 +88,9 @@ export function gradientProgram(shape: TrainShape): Program {
 
 /**
  * One training step: the inputs of {@link gradientProgram}, Adam's moments `first` and `second` [P] and the scalars
- * `learningRate`, `firstCorrection`, `secondCorrection`; outputs `loss`, `gradientNorm` and the new `parameters`,
- * `first` and `second`, under the names `newParameters`, `newFirst`, `newSecond`.
+ * `learningRate`, `firstCorrection`, `secondCorrection`; outputs `loss`, `gradientNorm`, the new `scaleLog` and `bias`
+ * [1], and, kept by the executor, the new `parameters`, `first` and `second`, under the names `newParameters`,
+ * `newFirst`, `newSecond`.
  */
 export function trainProgram(shape: TrainShape, optimizer: AdamOptions): Program {
   const layout = parameterShapes(shape.config);
@@ -108,6 +109,7 @@ export function trainProgram(shape: TrainShape, optimizer: AdamOptions): Program
       firstCorrection: scalar,
       secondCorrection: scalar,
     },
+    keeps: ['newParameters', 'newFirst', 'newSecond'],
     build(tensors) {
       const { loss, gradients } = lossAndGradients(shape, tensors);
       const updated = adamStep(
@@ -129,6 +131,8 @@ export function trainProgram(shape: TrainShape, optimizer: AdamOptions): Program
         newParameters: updated.parameters,
         newFirst: updated.first,
         newSecond: updated.second,
+        scaleLog: entryOf(layout, updated.parameters, 'logit_scale_log'),
+        bias: entryOf(layout, updated.parameters, 'logit_bias'),
       };
     },
   };
@@ -177,4 +181,15 @@ function pick<K extends string | number>(tensors: { readonly [key in K]?: tf.Ten
   const tensor = tensors[key];
   if (tensor === undefined) throw new Error(`the program was given no '${key}'`);
   return tensor;
+}
+
+/** Cuts the vector of all weights into them: input `parameters` [P], outputs by name, kept by the executor. */
+export function splitProgram(config: TowersConfig): Program {
+  const layout = parameterShapes(config);
+  return {
+    name: 'split',
+    inputs: { parameters: { shape: [lengthOf(layout)], dtype: 'float32' } },
+    keeps: Object.keys(layout),
+    build: (tensors) => splitFlat(layout, pick(tensors, 'parameters')),
+  };
 }

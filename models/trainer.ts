@@ -1,5 +1,5 @@
 import type { AdamOptions } from './adam.ts';
-import type { CompiledProgram, Executor, TensorValue } from './executor.ts';
+import type { CompiledProgram, Executor, HeldTensor, TensorValue } from './executor.ts';
 import { flatten, lengthOf, unflatten } from './flat-parameters.ts';
 import { type Parameters, parameterShapes, type TowersConfig } from './towers.ts';
 import { type Distillation, trainProgram } from './train-program.ts';
@@ -63,15 +63,28 @@ export interface Trainer {
   /** One step of Adam. Throws on a misshapen batch, without a teacher it needs, or when the loss isn't finite. */
   step(step: TrainStep): Promise<StepResult>;
   /** A copy of the weights as they are. */
-  parameters(): Parameters;
+  parameters(): Promise<Parameters>;
+  /**
+   * The weights where the executor holds them, laid out in one vector [P]: what an embedder of the same executor is
+   * updated with, before the next step frees it.
+   */
+  weights(): HeldTensor;
+  /** What the learner multiplies similarities by, exp(t), and adds to them. */
+  logits(): { readonly scale: number; readonly bias: number };
   /** Floating-point operations of the steps taken so far, as its executor counts them; null where it doesn't. */
   flops(): number | null;
   /** A copy of Adam's memory. */
-  moments(): Moments;
+  moments(): Promise<Moments>;
   dispose(): Promise<void>;
 }
 
-/** Compiles the training step, and starts from the given weights. Throws when they don't fit the config. */
+/** What passes from step to step without leaving the executor: each [P]. */
+type State = Readonly<Record<'parameters' | 'first' | 'second', HeldTensor>>;
+
+/**
+ * Compiles the training step, and starts from the given weights. They and Adam's memory stay with the executor
+ * between steps, and are read when they are asked for. Throws when they don't fit the config.
+ */
 export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
   const { executor, config, optimizer, batch, textTokens, imagePool, distillation } = options;
   if (textTokens > config.textTokens) {
@@ -80,11 +93,17 @@ export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
     );
   }
   const layout = parameterShapes(config);
-  const vector = (data: Float32Array): TensorValue => ({ shape: [data.length], dtype: 'float32', data });
   const start = options.moments;
-  let parameters = flatten(layout, options.parameters);
-  let first = start ? flatten(layout, start.first) : new Float32Array(lengthOf(layout));
-  let second = start ? flatten(layout, start.second) : new Float32Array(lengthOf(layout));
+  const vector = (values: Parameters | undefined) => {
+    const data = values ? flatten(layout, values) : new Float32Array(lengthOf(layout));
+    return executor.hold({ shape: [data.length], dtype: 'float32', data });
+  };
+  let state: State = {
+    parameters: await vector(options.parameters),
+    first: await vector(start?.first),
+    second: await vector(start?.second),
+  };
+  let logits = logitsOf(options.parameters.logit_scale_log, options.parameters.logit_bias);
   let taken = start?.step ?? 0;
   let flops: number | null = 0;
 
@@ -100,6 +119,11 @@ export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
   };
   await programOf(textTokens);
 
+  const read = async (held: HeldTensor): Promise<Parameters> => {
+    const { data } = await held.read();
+    return unflatten(layout, data);
+  };
+
   return {
     async step({ images, tokens, learningRate, teacher }) {
       const width = tokens.length / batch;
@@ -108,10 +132,8 @@ export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
       }
       const program = await programOf(width);
       const { imageSize } = config;
-      const outputs = await program.run({
-        parameters: vector(parameters),
-        first: vector(first),
-        second: vector(second),
+      const { values, kept } = await program.runKeeping({
+        ...state,
         images: { shape: [batch, imageSize, imageSize, 3], dtype: 'float32', data: images },
         tokens: { shape: [batch, width], dtype: 'int32', data: tokens },
         learningRate: scalar(learningRate),
@@ -119,30 +141,48 @@ export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
         firstCorrection: scalar(1 / (1 - optimizer.beta1 ** (taken + 1))),
         secondCorrection: scalar(1 / (1 - optimizer.beta2 ** (taken + 1))),
       });
-      const loss = floats(outputs, 'loss')[0] ?? Number.NaN;
-      const gradientNorm = floats(outputs, 'gradientNorm')[0] ?? Number.NaN;
+      const loss = numberOf(values.loss);
+      const gradientNorm = numberOf(values.gradientNorm);
+      const { newParameters, newFirst, newSecond } = kept;
+      if (!newParameters || !newFirst || !newSecond) throw new Error('the executor kept no weights');
+      const next: State = { parameters: newParameters, first: newFirst, second: newSecond };
       if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) {
+        releaseAll(next);
         throw new Error(
           `step ${taken}: the loss is ${loss} and the gradient's norm ${gradientNorm}; the weights are as before. ` +
             'Lower the learning rate, or look for inputs that are not finite',
         );
       }
-      parameters = floats(outputs, 'newParameters');
-      first = floats(outputs, 'newFirst');
-      second = floats(outputs, 'newSecond');
+      releaseAll(state);
+      state = next;
+      logits = logitsOf(values.scaleLog, values.bias);
       taken += 1;
       flops = flops === null || program.flops === null ? null : flops + program.flops;
       return { loss, gradientNorm };
     },
-    parameters: () => unflatten(layout, parameters),
+    parameters: () => read(state.parameters),
+    weights: () => state.parameters,
+    logits: () => logits,
     flops: () => flops,
-    moments: () => ({ step: taken, first: unflatten(layout, first), second: unflatten(layout, second) }),
+    async moments() {
+      const { first, second } = state;
+      return { step: taken, first: await read(first), second: await read(second) };
+    },
     async dispose() {
       const compiled = [...programs.values()];
       programs.clear();
       for (const program of compiled) await (await program).dispose();
+      releaseAll(state);
     },
   };
+}
+
+function releaseAll(state: State): void {
+  for (const tensor of Object.values(state)) tensor.release();
+}
+
+function logitsOf(scaleLog: TensorValue | undefined, bias: TensorValue | undefined) {
+  return { scale: Math.exp(numberOf(scaleLog)), bias: numberOf(bias) };
 }
 
 function taughtInputs(
@@ -163,8 +203,6 @@ function scalar(value: number): TensorValue {
   return { shape: [], dtype: 'float32', data: Float32Array.of(value) };
 }
 
-function floats(outputs: Readonly<Record<string, TensorValue>>, name: string): Float32Array {
-  const data = outputs[name]?.data;
-  if (!(data instanceof Float32Array)) throw new Error(`the executor gave no floats for '${name}'`);
-  return data;
+function numberOf(value: TensorValue | undefined): number {
+  return value?.data[0] ?? Number.NaN;
 }

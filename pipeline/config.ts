@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
+import { computeOptionsSchema } from '../models/compute-options.ts';
 import { checkImagesOptionsSchema } from '../stages/check-images.ts';
 import { cleanTextsOptionsSchema } from '../stages/clean-texts.ts';
 import { decontaminateOptionsSchema } from '../stages/decontaminate.ts';
@@ -40,8 +41,10 @@ export const configSchema = z.strictObject({
   /** Without a teacher its embeddings and the built-in detector's regions are left out. */
   teacher: z.strictObject({ checkpoint: z.string().min(1) }).optional(),
   output: writeShardsOptionsSchema.prefault({}),
-  /** Threads of ONNX Runtime; the machine's cores when absent. */
+  /** Threads of the models; the machine's cores when absent. */
   threads: z.int().positive().optional(),
+  /** What models run on: an executor, its provider, and threads in place of those above. */
+  compute: computeOptionsSchema.prefault({}),
   distill: distillOptionsSchema.prefault({}),
   teach: teachOptionsSchema.prefault({}),
   evaluation: evaluationOptionsSchema.optional(),

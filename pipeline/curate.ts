@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createOnnxExecutor } from '../models/onnx-executor.ts';
 import { loadTeacher, type Teacher } from '../models/teacher.ts';
 import { column } from '../schemas/batches.ts';
 import type { CurationReport } from '../schemas/reports.ts';
@@ -20,6 +19,7 @@ import { mixLanguages } from '../stages/mix-languages.ts';
 import { countRows, readShards } from '../stages/read-shards.ts';
 import { createWindowDetector } from '../stages/regions/window-detector.ts';
 import { writeShards } from '../stages/write-shards.ts';
+import { openCompute } from './compute.ts';
 import type { Config } from './config.ts';
 import { curationReport } from './curation-report.ts';
 import type { EvaluationSetFacts } from './duplicates/evaluation-set.ts';
@@ -71,6 +71,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
   const evaluationShards =
     config.decontaminate &&
     (await resolveShards(config.decontaminate.shards, 'decontaminate.shards', run.configPath));
+  const executor = checkpoint ? await openCompute(config, run.configPath) : null;
   await prepareRunFolder(folder);
   const ledger = await openLedger(folder);
   const context: StageContext = {
@@ -79,9 +80,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
     drop: ledger.drop,
   };
   const whole: Run = { ...run, config, folder, ledger, context };
-  const teacher = checkpoint
-    ? await loadTeacher(checkpoint, createOnnxExecutor({ threads: config.threads }))
-    : null;
+  const teacher = checkpoint && executor ? await loadTeacher(checkpoint, executor) : null;
   try {
     const evaluationSet = evaluationShards
       ? await readEvaluation(config, evaluationShards, folder, run.signal)

@@ -5,11 +5,11 @@ import { finished } from 'node:stream/promises';
 import { saveTowers } from '../models/checkpoint.ts';
 import type { Executor } from '../models/executor.ts';
 import { exportTowersOnnx } from '../models/export-onnx.ts';
-import { createOnnxExecutor } from '../models/onnx-executor.ts';
 import { loadTeacher } from '../models/teacher.ts';
 import { initializeParameters, type Parameters } from '../models/towers.ts';
 import { createRandom } from '../schemas/random.ts';
 import type { DistillReport, EvaluationScores, LearnerReport } from '../schemas/reports.ts';
+import { openCompute } from './compute.ts';
 import type { Config } from './config.ts';
 import type { RunContext } from './curate.ts';
 import { type EvaluationSet, evaluate, loadEvaluation } from './distill/evaluate.ts';
@@ -51,6 +51,7 @@ export async function distill(
   const shards = await resolveShards([join(data, 'shards')], '--data', data);
   const held = config.evaluation;
   const heldShards = held ? await resolveShards(held.shards, 'evaluation.shards', run.configPath) : [];
+  const executor = await openCompute(config, run.configPath);
   await prepareRunFolder(folder);
   const { imageSize } = options.learner;
   const rows = await prepareRows(shards, imageSize, join(folder, 'work'), run);
@@ -61,7 +62,6 @@ export async function distill(
   }
   const metrics = createWriteStream(join(folder, 'metrics.jsonl'));
   const log = await openSelectionLog(join(folder, 'selections.parquet'));
-  const executor = createOnnxExecutor({ threads: config.threads });
   const whole: Distillation = {
     config,
     folder,

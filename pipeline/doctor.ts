@@ -14,7 +14,10 @@ export interface Finding {
 
 const require = createRequire(import.meta.url);
 
-/** Versions, compute backends, threads, and what is missing with how to get it. Never throws. */
+/**
+ * Versions, threads, the executors that models can run on, each started, and what is missing with how to get it. Never
+ * throws.
+ */
 export async function examine(): Promise<Finding[]> {
   return [
     nodeVersion(),
@@ -37,6 +40,7 @@ export async function examine(): Promise<Finding[]> {
       const { version } = await import('@duckdb/node-api');
       return `DuckDB ${version()}`;
     }),
+    ...(await executors()),
     await optional(
       '@tensorflow/tfjs-node-gpu',
       'npm install --no-save @tensorflow/tfjs-node-gpu --ignore-scripts=false',
@@ -46,6 +50,22 @@ export async function examine(): Promise<Finding[]> {
       'npm install --no-save @tensorflow/tfjs-node --ignore-scripts=false',
     ),
   ];
+}
+
+/** Every executor on every provider. The processor must be there; the others are for those who have them. */
+async function executors(): Promise<Finding[]> {
+  try {
+    const { findExecutors } = await import('../models/open-executor.ts');
+    return (await findExecutors()).map((one) => {
+      const what = `executor ${one.name} on ${one.provider}`;
+      if (one.executor) return { what, found: 'starts', ok: true };
+      const ok = what !== 'executor onnx on cpu';
+      return { what, found: `not there${ok ? ' (optional)' : ''}: ${one.why}`, ok, advice: one.advice };
+    });
+  } catch (error) {
+    const found = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    return [{ what: 'executors', found, ok: false, advice: 'npm ci' }];
+  }
 }
 
 function nodeVersion(): Finding {

@@ -4,13 +4,14 @@ import { dirname, join } from 'node:path';
 import { augmentPixels } from '../models/augment-pixels.ts';
 import { saveTowers } from '../models/checkpoint.ts';
 import { createEmbedder } from '../models/embedder.ts';
-import { createOnnxExecutor } from '../models/onnx-executor.ts';
+import type { Executor } from '../models/executor.ts';
 import { initializeParameters } from '../models/towers.ts';
 import { createTrainer } from '../models/trainer.ts';
 import { loadTrainingState, saveTrainingState } from '../models/training-state.ts';
 import { createRandom } from '../schemas/random.ts';
 import type { EvaluationScores } from '../schemas/reports.ts';
 import { formSuperBatches } from '../stages/form-super-batches.ts';
+import { openCompute } from './compute.ts';
 import type { Config } from './config.ts';
 import type { RunContext } from './curate.ts';
 import { evaluate, loadEvaluation } from './distill/evaluate.ts';
@@ -44,10 +45,12 @@ export async function teach(
 ): Promise<TeachReport> {
   const { towers } = config.teach;
   const shards = await resolveShards([join(data, 'shards')], '--data', data);
+  const executor = await openCompute(config, run.configPath);
   await mkdir(dirname(out), { recursive: true });
   const work = await mkdtemp(join(dirname(out), '.teach-'));
   try {
-    return await teachFrom(await prepareRows(shards, towers.imageSize, work, run), config, out, run);
+    const rows = await prepareRows(shards, towers.imageSize, work, run);
+    return await teachFrom(rows, executor, config, out, run);
   } finally {
     await rm(work, { recursive: true });
   }
@@ -55,6 +58,7 @@ export async function teach(
 
 async function teachFrom(
   rows: PreparedRows,
+  executor: Executor,
   config: Config,
   out: string,
   run: RunContext,
@@ -62,7 +66,6 @@ async function teachFrom(
   const started = performance.now();
   const { teach: options } = config;
   const { towers, training, batch } = options;
-  const executor = createOnnxExecutor({ threads: config.threads });
   const statePath = `${out}.state`;
   const identity = identityOf(config, rows);
   const state = await loadTrainingState(statePath, towers, identity).catch((error: Error) => {
@@ -86,18 +89,18 @@ async function teachFrom(
   );
   // The batches hang on the seed alone: those of the steps taken are drawn again and let go.
   for (let step = 0; step < begun; step += 1) await batches.next();
-  const keep = () =>
+  const keep = async () =>
     saveTrainingState(
       statePath,
       towers,
-      { parameters: trainer.parameters(), moments: trainer.moments() },
+      { parameters: await trainer.parameters(), moments: await trainer.moments() },
       identity,
     );
-  const save = (step: number) =>
+  const save = async (step: number) =>
     saveTowers(
       out,
       towers,
-      trainer.parameters(),
+      await trainer.parameters(),
       { assay: version, seed: String(config.seed), step: String(step), rows: String(rows.rows) },
       'F16',
     );
@@ -136,7 +139,7 @@ async function teachFrom(
 
   async function scoreIfAsked(): Promise<EvaluationScores | null> {
     if (!config.evaluation) return null;
-    const parameters = trainer.parameters();
+    const parameters = await trainer.parameters();
     const held = await resolveShards(config.evaluation.shards, 'evaluation.shards', run.configPath);
     const embedder = await createEmbedder({ executor, config: towers, parameters, frozen: true });
     const set = await loadEvaluation(held, towers.imageSize, config.evaluation.images);

@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { benchTrain } from '../bench/train.ts';
+import { createOnnxExecutor } from '../models/onnx-executor.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const execute = promisify(execFile);
@@ -21,5 +23,24 @@ describe('the bench of duplicates', () => {
   it('refuses rows that are no count', async () => {
     const args = ['--import', 'tsx', join(root, 'bench/main.ts'), 'duplicates', '--rows', 'many'];
     await expect(execute(process.execPath, args, { cwd: root })).rejects.toThrow(/--rows/);
+  });
+});
+
+describe('the bench of training', () => {
+  it('says how many images a second a step and a forward pass take, on what', async () => {
+    const figures = await benchTrain({ seconds: 0, executor: createOnnxExecutor(), batch: 4 });
+    expect(figures.stepImagesPerSecond).toBeGreaterThan(0);
+    expect(figures.forwardImagesPerSecond).toBeGreaterThan(Number(figures.stepImagesPerSecond));
+    expect(figures).toMatchObject({
+      'training step, images/s': figures.stepImagesPerSecond,
+      'forward, images/s': figures.forwardImagesPerSecond,
+      executor: 'onnx',
+      provider: 'cpu',
+    });
+  });
+
+  it('refuses a provider that does not exist', async () => {
+    const args = ['--import', 'tsx', join(root, 'bench/main.ts'), 'train', '--provider', 'tpu'];
+    await expect(execute(process.execPath, args, { cwd: root })).rejects.toThrow(/tpu/);
   });
 });

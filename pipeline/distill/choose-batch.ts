@@ -2,7 +2,7 @@ import type { Embedder } from '../../models/embedder.ts';
 import { normalizePixels } from '../../models/pixels.ts';
 import type { PairModel } from '../../models/selection/pair-model.ts';
 import { type Selection, selectBatch } from '../../models/selection/select-batch.ts';
-import type { Parameters } from '../../models/towers.ts';
+import type { Trainer } from '../../models/trainer.ts';
 import type { Random } from '../../schemas/random.ts';
 import type { SuperBatch } from '../../schemas/super-batch.ts';
 import type { TeacherFacts } from '../../stages/read-curated.ts';
@@ -18,6 +18,9 @@ export interface ChooserOptions {
   readonly random: Random;
   readonly signal: AbortSignal;
 }
+
+/** What a learner is at a step: its weights and its logits' scale and bias. */
+type LearnerNow = Pick<Trainer, 'weights' | 'logits'>;
 
 /** The pairs of one step. */
 export interface ChosenBatch {
@@ -43,7 +46,7 @@ interface Scored {
  * choosing from what the ones before left. With `strata` English and the rest are chosen apart, at their share of the
  * mix. Throws when the super-batches end.
  */
-export function createChooser(chooser: ChooserOptions): (weights: () => Parameters) => Promise<ChosenBatch> {
+export function createChooser(chooser: ChooserOptions): (learner: LearnerNow) => Promise<ChosenBatch> {
   const { options, superBatches, random } = chooser;
   let scored: Scored | null = null;
   const next = async () => {
@@ -51,14 +54,14 @@ export function createChooser(chooser: ChooserOptions): (weights: () => Paramete
     if (done) throw new Error('the super-batches ended');
     return value;
   };
-  return async (weights) => {
+  return async (trainer) => {
     if (options.method === 'uniform') {
       const superBatch = await next();
       const indices = drawUniformly(superBatch.keys.length, options.batch, random);
       return { superBatch, indices, selection: null };
     }
     if (scored === null || scored.uses === options.scoring.reuse) {
-      scored = await scoreSuperBatch(chooser, await next(), weights());
+      scored = await scoreSuperBatch(chooser, await next(), trainer);
     }
     const selection = await selectFrom(chooser, scored);
     const { superBatch } = scored;
@@ -71,19 +74,18 @@ export function createChooser(chooser: ChooserOptions): (weights: () => Paramete
 async function scoreSuperBatch(
   { options, embedder, teacher }: ChooserOptions,
   superBatch: SuperBatch,
-  parameters: Parameters,
+  trainer: LearnerNow,
 ): Promise<Scored> {
   const count = superBatch.keys.length;
   let learner: PairModel | null = null;
   // Easy-reference asks the teacher alone, whose embeddings came with the rows.
   if (options.method !== 'easy-reference') {
-    embedder.update(parameters);
+    await embedder.update(trainer.weights());
     learner = {
       images: await embedder.embedImages(normalizePixels(superBatch.pixels), count),
       texts: await embedder.embedTexts(superBatch.texts),
       dimension: options.learner.embeddingDim,
-      scale: Math.exp(parameters.logit_scale_log?.data[0] ?? 0),
-      bias: parameters.logit_bias?.data[0] ?? 0,
+      ...trainer.logits(),
     };
   }
   const reference = teacher && {

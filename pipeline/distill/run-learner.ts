@@ -71,7 +71,7 @@ export async function runLearner(
       evaluate: async (last) =>
         evaluation ? evaluate(embedder, evaluation, last || inputs.everyLanguage === 'always') : null,
     });
-    return { report, parameters: trainer.parameters() };
+    return { report, parameters: await trainer.parameters() };
   } finally {
     for (const held of [embedder, scorer, trainer]) await held.dispose();
   }

@@ -57,7 +57,7 @@ export async function trainLearner(run: LearnerRun): Promise<LearnerReport> {
   try {
     for (let step = 0; step < steps; step += 1) {
       run.signal.throwIfAborted();
-      const { superBatch, indices, selection } = await choose(() => trainer.parameters());
+      const { superBatch, indices, selection } = await choose(trainer);
       if (selection) await run.onSelection(step, superBatch, selection);
       const learningRate = rateOf(options.training, step);
       const result = await trainer.step({
@@ -71,7 +71,7 @@ export async function trainLearner(run: LearnerRun): Promise<LearnerReport> {
       const last = step + 1 === steps;
       if (last || (step + 1) % options.evaluateEvery === 0) {
         const at = { step: step + 1, ...meter.read(), loss };
-        run.embedder.update(trainer.parameters());
+        await run.embedder.update(trainer.weights());
         curve.push({ ...at, evaluation: await meter.leaveOut(() => run.evaluate(last)) });
       }
       task.update(step + 1);

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tokenize } from '../../models/byte-tokenizer.ts';
 import { bucketOf, createEmbedder, type Embedder } from '../../models/embedder.ts';
 import { createOnnxExecutor } from '../../models/onnx-executor.ts';
 import { createTfjsExecutor } from '../../models/tfjs-executor.ts';
 import { initializeParameters } from '../../models/towers.ts';
+import { createTrainer } from '../../models/trainer.ts';
 import { createRandom } from '../../schemas/random.ts';
 import { normals, toyConfig, worst } from './toy-towers.ts';
 
@@ -87,7 +89,7 @@ describe('the embedder', () => {
 
   it('has the weights of its last update', async () => {
     expect(worst(await open.embedTexts(texts), await frozen.embedTexts(texts))).toBeLessThan(1e-6);
-    open.update(others);
+    await open.update(others);
     const fresh = await createEmbedder({
       executor,
       config: toyConfig,
@@ -100,16 +102,41 @@ describe('the embedder', () => {
       1e-6,
     );
     await fresh.dispose();
-    open.update(parameters);
+    await open.update(parameters);
     expect(
       worst(await open.embedImages(images, count), await frozen.embedImages(images, count)),
     ).toBeLessThan(1e-6);
   });
 
-  it('refuses updates when frozen, or that do not fit', () => {
-    expect(() => frozen.update(others)).toThrow(/frozen: false/);
+  it("takes a trainer's weights from the executor's hands, and not from another executor's", async () => {
+    const trainer = await createTrainer({
+      executor,
+      config: toyConfig,
+      parameters: others,
+      optimizer: { weightDecay: 0, beta1: 0.9, beta2: 0.95, clipNorm: 1 },
+      batch: 4,
+      textTokens: 16,
+    });
+    const tokens = tokenize(['a', 'b', 'c', 'd'], 16);
+    await trainer.step({ images: images.slice(0, 4 * size), tokens, learningRate: 0.01 });
+    await open.update(trainer.weights());
+    const learnt = await trainer.parameters();
+    expect(learnt).not.toEqual(others);
+    const handed = await open.embedImages(images, count);
+    await open.update(learnt);
+    expect(await open.embedImages(images, count)).toEqual(handed);
+    const foreign = await createTfjsExecutor().hold(await trainer.weights().read());
+    await expect(open.update(foreign)).rejects.toThrow(/isn't held by the executor onnx/);
+    await expect(open.embedTexts(texts)).rejects.toThrow(/isn't held by/);
+    await trainer.dispose();
+    await expect(open.update(trainer.weights())).rejects.toThrow(/isn't held by/);
+    await open.update(parameters);
+  });
+
+  it('refuses updates when frozen, or that do not fit', async () => {
+    await expect(frozen.update(others)).rejects.toThrow(/frozen: false/);
     const { logit_bias: _, ...rest } = others;
-    expect(() => open.update(rest)).toThrow(/'logit_bias' is missing/);
+    await expect(open.update(rest)).rejects.toThrow(/'logit_bias' is missing/);
   });
 
   it('refuses images of another size', async () => {

@@ -70,7 +70,21 @@ const cases: Record<string, Build[]> = {
   Tile: [({ a }) => tf.tile(a, [2, 3]), ({ row }) => tf.tile(tf.reshape(row, [1, 4]), [3, 1])],
   BroadcastTo: [({ row }) => tf.broadcastTo(row, [3, 4])],
   Concat: [({ a, b }) => tf.concat([a, b], 0), ({ a, b }) => tf.concat([a, b, a], 1)],
-  SplitV: [({ a }) => tf.split(a, [1, 3], 1)[1] as tf.Tensor, ({ a }) => tf.split(a, 2, 1)[0] as tf.Tensor],
+  SplitV: [
+    ({ a }) => tf.split(a, [1, 3], 1)[1] as tf.Tensor,
+    ({ a }) => tf.split(a, 2, 1)[0] as tf.Tensor,
+    ({ a }) => tf.split(tf.tile(a, [1, 3]), 12, 1)[10] as tf.Tensor,
+    ({ a }) => tf.concat(tf.split(tf.tile(a, [3, 1]), 9, 0).toReversed(), 0),
+  ],
+  Pack: [
+    ({ a, b }) => tf.stack([a, b], 1),
+    ({ a, b }) => tf.stack([b, a]),
+    ({ a, row }) => tf.stack([tf.mul(row, tf.ones([3, 4])), a], -1),
+  ],
+  Unpack: [
+    ({ a }) => tf.unstack(a, 1)[2] as tf.Tensor,
+    ({ a, b }) => tf.add(tf.unstack(a)[1] as tf.Tensor, tf.unstack(b, -2)[2] as tf.Tensor),
+  ],
   Slice: [({ a }) => tf.slice(a, [1, 1], [2, 2]), ({ a }) => tf.slice(a, [0, 2], [-1, -1])],
   PadV2: [
     ({ a }) =>

@@ -8,30 +8,18 @@ import { createTfjsExecutor } from '../../models/tfjs-executor.ts';
 import {
   decaysWeight,
   initializeParameters,
-  type Parameters,
   parameterShapes,
   type TowersConfig,
   towersConfigSchema,
 } from '../../models/towers.ts';
 import { gradientProgram } from '../../models/train-program.ts';
 import { createRandom } from '../../schemas/random.ts';
-import { normals, toyConfig, worst } from './toy-towers.ts';
+import { normals, stirred, toyConfig, worst } from './toy-towers.ts';
 
 const batch = 3;
 const width = 16;
 const merging: TowersConfig = { ...toyConfig, textStride: 2 };
 const onnx = createOnnxExecutor({ threads: 2 });
-
-/** Parameters away from their start, so that no gradient is zero by symmetry. */
-function stirred(config: TowersConfig): Parameters {
-  const noise = createRandom('stir');
-  return Object.fromEntries(
-    Object.entries(initializeParameters(config, createRandom(7))).map(([name, value]) => [
-      name,
-      { ...value, data: Float32Array.from(value.data, (x) => x + 0.1 * noise.normal()) },
-    ]),
-  );
-}
 
 const inputsFor = (flat: Float32Array): Record<string, TensorValue> => ({
   parameters: { shape: [flat.length], dtype: 'float32', data: flat },

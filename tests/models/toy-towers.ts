@@ -1,5 +1,10 @@
 import type { TensorValue } from '../../models/executor.ts';
-import { type TowersConfig, towersConfigSchema } from '../../models/towers.ts';
+import {
+  initializeParameters,
+  type Parameters,
+  type TowersConfig,
+  towersConfigSchema,
+} from '../../models/towers.ts';
 import { createRandom } from '../../schemas/random.ts';
 
 /** Towers small enough for the plain JavaScript backend. */
@@ -16,6 +21,17 @@ export const toyConfig: TowersConfig = towersConfigSchema.parse({
   textHeads: 2,
   textTokens: 64,
 });
+
+/** Parameters away from their start, so that no gradient is zero by symmetry. */
+export function stirred(config: TowersConfig): Parameters {
+  const noise = createRandom('stir');
+  return Object.fromEntries(
+    Object.entries(initializeParameters(config, createRandom(7))).map(([name, value]) => [
+      name,
+      { ...value, data: Float32Array.from(value.data, (x) => x + 0.1 * noise.normal()) },
+    ]),
+  );
+}
 
 /** Normal draws, from a seed. */
 export function normals(length: number, seed: number | string): Float32Array {

@@ -72,6 +72,21 @@ describe('what a person got wrong is one line and exit code 2', () => {
   it('shards that are not there', () =>
     refused('input: {shards: /no/such.parquet}', 'input.shards', '/no/such'));
 
+  it('an executor that does not exist', () => refused('compute: {provider: tpu}', 'compute.provider'));
+
+  it('a provider that is not there, and what it needs', async () => {
+    const config = await recipe(
+      'tensorflow.yaml',
+      `{input: {shards: ${join(folder, 'in.parquet')}}, teacher: {checkpoint: ${join(folder, 'in.parquet')}},
+        compute: {executor: tensorflow, provider: webgpu}}`,
+    );
+    const { code, stderr } = await assay('curate', '--config', config, '--out', join(folder, 'no'));
+    expect(code).toBe(2);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    for (const words of [config, 'compute: ', 'not on webgpu']) expect(stderr).toContain(words);
+    expect(await readdir(folder)).not.toContain('no');
+  });
+
   it('a config that is not there', async () => {
     const { code, stderr } = await assay('curate', '--config', '/no/such.yaml', '--out', join(folder, 'no'));
     expect(code).toBe(2);
@@ -136,6 +151,13 @@ describe('the program', () => {
     expect(Number(named('threads')?.found)).toBeGreaterThan(0);
     expect(named('sharp')?.ok).toBe(true);
     expect(named('node')?.found).toBe(process.version);
+    expect(named('executor onnx on cpu')).toMatchObject({ found: 'starts', ok: true });
+    for (const one of ['executor onnx on webgpu', 'executor onnx on cuda', 'executor tensorflow']) {
+      const finding = named(one);
+      // There and started, or not, with the reason and the way to get it.
+      const said = `${finding?.found} ${finding?.advice}`;
+      expect(said, one).toMatch(/^starts |^not there \(optional\): .+(npm|apt) /);
+    }
     const eager = named('@tensorflow/tfjs-node-gpu');
     expect(eager?.advice ?? eager?.found).toBeTruthy();
   });

@@ -12,6 +12,9 @@ import {
 } from '../backend.ts';
 import { kernel, numbersOf } from './register.ts';
 
+/** The most parts of one Split: a shader of WebGPU takes 16 buffers, and each part is one. */
+const mostSplit = 8;
+
 function reshaped(x: tf.TensorInfo, shape: readonly number[]): tf.TensorInfo {
   const value = tracedOf(x);
   if (value.fill !== undefined || sameShape(x.shape, shape)) return handle(value, shape, x.dtype);
@@ -75,8 +78,39 @@ kernel('SplitV', ({ input, attributes }) => {
       ? Array.from({ length: numOrSizeSplits }, () => length / numOrSizeSplits)
       : numOrSizeSplits;
   const graph = currentGraph();
-  const names = graph.nodes('Split', [wholeName(x), graph.integers(parts)], parts.length, { axis });
-  return names.map((name, i) => whole(name, x.shape.with(axis, parts[i] ?? 0), x.dtype));
+  const from = wholeName(x);
+  const shapeOf = (i: number) => x.shape.with(axis, parts[i] ?? 0);
+  if (parts.length <= mostSplit) {
+    const names = graph.nodes('Split', [from, graph.integers(parts)], parts.length, { axis });
+    return names.map((name, i) => whole(name, shapeOf(i), x.dtype));
+  }
+  let at = 0;
+  return parts.map((size, i) => {
+    const bounds = [at, at + size].map((bound) => graph.integers([bound]));
+    at += size;
+    return whole(graph.node('Slice', [from, ...bounds, graph.integers([axis])]), shapeOf(i), x.dtype);
+  });
+});
+
+kernel('Pack', ({ list, attributes }) => {
+  const first = list[0];
+  if (first === undefined) throw new Error('stack() was given no tensors');
+  const [axis = 0] = tf.util.parseAxisParam(numbersOf(attributes.axis), [...first.shape, 1]);
+  const shape = first.shape.toSpliced(axis, 0, 1);
+  const rows = list.map((info) => wholeName(reshaped(info, shape)));
+  return whole(currentGraph().node('Concat', rows, { axis }), shape.with(axis, list.length), first.dtype);
+});
+
+kernel('Unpack', ({ input, attributes }) => {
+  const x = input('value');
+  const [axis = 0] = tf.util.parseAxisParam(numbersOf(attributes.axis), [...x.shape]);
+  const graph = currentGraph();
+  const from = wholeName(x);
+  const shape = x.shape.with(axis, 1);
+  return Array.from({ length: x.shape[axis] ?? 0 }, (_, i) => {
+    const bounds = [graph.integers([i]), graph.integers([i + 1]), graph.integers([axis])];
+    return reshaped(whole(graph.node('Slice', [from, ...bounds]), shape, x.dtype), shape.toSpliced(axis, 1));
+  });
 });
 
 kernel('Slice', ({ input, attributes }) => {
