@@ -96,7 +96,7 @@ export async function collectAcidEvidence(
   if (timings === null) {
     const pool = await poolOf(plan.noises[0] ?? 'web');
     timings = await timeMethods(plan, context, (method, steps, onStep) => {
-      const options = distillRecipe({ ...plan, steps, selectedSteps: steps }, method);
+      const options = distillRecipe({ ...plan, steps, selectedSteps: steps, distilledSteps: steps }, method);
       const unseen = { ...pool, evaluation: null };
       return train({ distill: options }, 1, unseen, executor, { ...context, task: untold, onStep });
     });

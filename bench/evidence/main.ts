@@ -14,6 +14,7 @@ interface EvidenceOptions {
   readonly emoji: number;
   readonly steps: number;
   readonly selectedSteps: number;
+  readonly distilledSteps: number;
   readonly evaluations: number;
   readonly batch: number;
   readonly superBatch: number;
@@ -35,15 +36,16 @@ await new Command('evidence')
       .choices(['evaluation', 'validation'])
       .default('evaluation'),
   )
-  .option('--rows <n>', 'rows of the pool', countOf, 12_000)
+  .option('--rows <n>', 'rows of the pool', countOf, 24_000)
   .option('--emoji <n>', 'emoji that the pool is drawn of', countOf, 400)
-  .option('--steps <n>', 'steps of a run with uniform batches', countOf, 3000)
-  .option('--selected-steps <n>', 'steps of a run with selected batches', countOf, 600)
-  .option('--evaluations <n>', 'evaluations of a run', countOf, 30)
+  .option('--steps <n>', 'steps of a run with uniform batches', countOf, 2000)
+  .option('--selected-steps <n>', 'steps of a run with selected batches', countOf, 400)
+  .option('--distilled-steps <n>', 'steps of a run that is only distilled', countOf, 800)
+  .option('--evaluations <n>', 'evaluations of a run', countOf, 20)
   .option('--batch <n>', 'pairs of a batch', countOf, 128)
   .option('--super-batch <n>', 'pairs that a batch is chosen from', countOf, 512)
-  .option('--rate <x>', 'the learning rate', Number, 0.003)
-  .option('--weight <x>', 'of explicit distillation', Number, 1)
+  .option('--rate <x>', 'the learning rate', Number, 0.0008)
+  .option('--weight <x>', 'of explicit distillation', Number, 4)
   .option('--seeds <list>', 'seeds of the runs', list, ['1', '2', '3'])
   .option('--methods <list>', 'the ways of choosing', list, Object.keys(methods))
   .option('--noise <list>', 'web, none', list, ['web', 'none'])
@@ -60,6 +62,7 @@ await new Command('evidence')
       emoji: options.emoji,
       steps: options.steps,
       selectedSteps: options.selectedSteps,
+      distilledSteps: options.distilledSteps,
       evaluations: options.evaluations,
       batch: options.batch,
       superBatch: options.superBatch,

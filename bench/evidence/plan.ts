@@ -26,10 +26,12 @@ export interface EvidencePlan {
   readonly rows: number;
   /** Emoji that the pool and the held-out images are of. */
   readonly emoji: number;
-  /** Steps of the runs whose batches are drawn uniformly. */
+  /** Steps of the uniform runs. */
   readonly steps: number;
   /** Steps of the runs whose batches are selected: as many as reaching the uniform run's recall may take. */
   readonly selectedSteps: number;
+  /** Steps of the runs that are only distilled, on uniform batches. */
+  readonly distilledSteps: number;
   /** Evaluations of every run, evenly apart. */
   readonly evaluations: number;
   /** b. */
@@ -56,9 +58,19 @@ export interface EvidenceRun {
 /** The share of pairs whose alt-texts are another row's in the web-like pool. */
 export const mismatchedShare = 0.4;
 
+/** What is compared without noise: what selection and distillation each bring where no pair is wrong. */
+const withoutNoise: readonly MethodName[] = ['uniform', 'learnability', 'distillation', 'aced'];
+
+/** The methods that a plan compares on a pool. */
+export function methodsOn(noise: Noise, names: readonly MethodName[]): MethodName[] {
+  return names.filter((name) => noise === 'web' || withoutNoise.includes(name));
+}
+
 /** The runs of a plan; those of one seed stand together, so that a plan cut short has whole comparisons. */
 export function planRuns({ noises, seeds, methods: names }: EvidencePlan): EvidenceRun[] {
-  return seeds.flatMap((seed) => noises.flatMap((noise) => names.map((method) => ({ noise, seed, method }))));
+  return seeds.flatMap((seed) =>
+    noises.flatMap((noise) => methodsOn(noise, names).map((method) => ({ noise, seed, method }))),
+  );
 }
 
 /** The pool of a plan: no defect but the mismatched alt-texts, so that what is compared is one thing. */
@@ -91,7 +103,8 @@ export function poolOptions(
 
 /** The steps of a method's runs. */
 export function stepsOf(plan: EvidencePlan, method: MethodName): number {
-  return methods[method].method === 'uniform' ? plan.steps : plan.selectedSteps;
+  if (methods[method].method !== 'uniform') return plan.selectedSteps;
+  return method === 'uniform' ? plan.steps : plan.distilledSteps;
 }
 
 /** The recipe of a run. */

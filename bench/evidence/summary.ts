@@ -1,5 +1,5 @@
 import type { EvidenceResult } from './acid.ts';
-import { type EvidencePlan, type MethodName, mismatchedShare, type Noise } from './plan.ts';
+import { type EvidencePlan, type MethodName, methodsOn, mismatchedShare, type Noise } from './plan.ts';
 import type { Timings } from './timings.ts';
 
 /** One value a seed, and their median; null where a run never got there. */
@@ -60,7 +60,7 @@ export function summarize(
   const noises: Partial<Record<Noise, Partial<Record<MethodName, MethodFigures>>>> = {};
   for (const noise of plan.noises) {
     const figures: Partial<Record<MethodName, MethodFigures>> = {};
-    for (const method of plan.methods) {
+    for (const method of methodsOn(noise, plan.methods)) {
       const of = (name: MethodName) => results.filter((run) => run.noise === noise && run.method === name);
       const [own, uniform] = [method, 'uniform' as const].map((name) => timings.secondsPerStep[name] ?? 0);
       figures[method] = compare(of(method), of('uniform'), (uniform ?? 0) / (own || Number.NaN));
