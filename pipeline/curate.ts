@@ -6,39 +6,27 @@ import { loadTeacher, type Teacher } from '../models/teacher.ts';
 import { column } from '../schemas/batches.ts';
 import type { CurationReport } from '../schemas/reports.ts';
 import type { Stage, StageContext } from '../schemas/stage.ts';
-import { checkImages } from '../stages/check-images.ts';
-import { cleanTexts } from '../stages/clean-texts.ts';
 import { decontaminate } from '../stages/decontaminate.ts';
 import { deduplicate } from '../stages/deduplicate.ts';
-import { fingerprintMeasure } from '../stages/duplicates/fingerprint-column.ts';
 import { embedWithTeacher } from '../stages/embed-with-teacher.ts';
-import { hashImages } from '../stages/hash-images.ts';
-import { identifyLanguage } from '../stages/identify-language.ts';
 import { labelRegions } from '../stages/label-regions.ts';
 import type { MixPlan } from '../stages/mix/plan.ts';
 import { mixLanguages } from '../stages/mix-languages.ts';
-import { countRows, readShards } from '../stages/read-shards.ts';
 import { createWindowDetector } from '../stages/regions/window-detector.ts';
 import { writeShards } from '../stages/write-shards.ts';
+import { admit } from './admit.ts';
 import type { Config } from './config.ts';
 import { curationReport } from './curation-report.ts';
 import type { EvaluationSetFacts } from './duplicates/evaluation-set.ts';
-import {
-  findsNear,
-  readEvaluation,
-  reduceOptions,
-  withoutMeasures,
-  workFiles,
-} from './duplicates/settings.ts';
+import { readEvaluation, reduceOptions, workFiles } from './duplicates/settings.ts';
 import { UsageError } from './errors.ts';
-import { openFacts } from './facts.ts';
 import { chainStages, type StageFigures } from './funnel.ts';
 import { resolveFile, resolveShards } from './inputs.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import type { Progress } from './progress.ts';
 import { type Reduction, reduceFacts } from './reduce.ts';
 import { fileFacts, prepareRunFolder, writeJson } from './run-folder.ts';
-import { createSpool, readSpool } from './spool.ts';
+import { readSpool } from './spool.ts';
 import { version } from './version.ts';
 
 /** What a run needs beside its recipe. */
@@ -125,42 +113,6 @@ export async function curate(config: Config, folder: string, run: RunContext): P
   } finally {
     await teacher?.dispose();
   }
-}
-
-async function admit(run: Run, shards: readonly string[]) {
-  const { config, context, folder, ledger } = run;
-  const options = config.input as NonNullable<Config['input']>;
-  const measures = findsNear(config) ? [fingerprintMeasure] : [];
-  const stages = [
-    checkImages(config.images, measures),
-    hashImages(),
-    cleanTexts({ ...config.texts, seed: config.seed }),
-    identifyLanguage(config.language),
-  ];
-  const source = { name: 'read-shards', batches: readShards(shards, options, context) };
-  const chain = chainStages(source, stages, context);
-  const task = run.progress.start('reading and cleaning', await countRows(shards), 'rows');
-  const spool = createSpool(join(folder, 'work', 'admitted.arrows'));
-  const files = workFiles(folder);
-  const facts = await openFacts(files.facts, config.seed, findsNear(config) ? files.fingerprints : undefined);
-  let rows = 0;
-  try {
-    for await (const batch of chain.batches) {
-      await facts.write(batch);
-      await spool.write(withoutMeasures(batch));
-      await ledger.flush();
-      rows += batch.numRows;
-      task.update(chain.figures()[0]?.out ?? rows);
-    }
-  } catch (error) {
-    await facts.abort();
-    throw error;
-  } finally {
-    await spool.close();
-  }
-  await facts.close();
-  task.end();
-  return { rows, figures: chain.figures(), seen: facts.seen() };
 }
 
 async function finish(
