@@ -40,6 +40,8 @@ export const configSchema = z.strictObject({
   /** Without a teacher its embeddings and the built-in detector's regions are left out. */
   teacher: z.strictObject({ checkpoint: z.string().min(1) }).optional(),
   output: writeShardsOptionsSchema.prefault({}),
+  /** Processes that read, check and clean rows; the rows that come out are the same for any number. */
+  workers: z.int().positive().max(256).default(1),
   /** Threads of ONNX Runtime; the machine's cores when absent. */
   threads: z.int().positive().optional(),
   distill: distillOptionsSchema.prefault({}),

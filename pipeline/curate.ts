@@ -14,7 +14,7 @@ import type { MixPlan } from '../stages/mix/plan.ts';
 import { mixLanguages } from '../stages/mix-languages.ts';
 import { createWindowDetector } from '../stages/regions/window-detector.ts';
 import { writeShards } from '../stages/write-shards.ts';
-import { admit } from './admit.ts';
+import { type Admitted, admit } from './admit.ts';
 import type { Config } from './config.ts';
 import { curationReport } from './curation-report.ts';
 import type { EvaluationSetFacts } from './duplicates/evaluation-set.ts';
@@ -26,7 +26,6 @@ import { type Ledger, openLedger } from './ledger.ts';
 import type { Progress } from './progress.ts';
 import { type Reduction, reduceFacts } from './reduce.ts';
 import { fileFacts, prepareRunFolder, writeJson } from './run-folder.ts';
-import { readSpool } from './spool.ts';
 import { version } from './version.ts';
 
 /** What a run needs beside its recipe. */
@@ -82,7 +81,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
       reduceOptions(config, folder, run.signal),
     );
     const plan = config.mix.enabled ? await reduction.planMix(config.mix) : null;
-    const finished = await finish(whole, admitted.rows, reduction, plan, teacher);
+    const finished = await finish(whole, admitted, reduction, plan, teacher);
     reduction.close();
     await ledger.close();
     const report = curationReport({
@@ -117,7 +116,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
 
 async function finish(
   run: Run,
-  rows: number,
+  admitted: Admitted,
   reduction: Reduction,
   plan: MixPlan | null,
   teacher: Teacher | null,
@@ -136,9 +135,10 @@ async function finish(
   }
   if (teacher) stages.push(embedWithTeacher(teacher, { concurrency, maxPixels }));
   stages.push(writeShards(join(folder, 'shards'), config.output, shardMetadata(config, teacher)));
-  const spool = rows > 0 ? readSpool(join(folder, 'work', 'admitted.arrows')) : noBatches();
-  const chain = chainStages({ name: 'admitted', batches: spool }, stages, context);
-  const target = plan ? Object.values(plan.languages).reduce((sum, { quota }) => sum + quota, 0) : rows;
+  const chain = chainStages({ name: 'admitted', batches: admitted.batches() }, stages, context);
+  const target = plan
+    ? Object.values(plan.languages).reduce((sum, { quota }) => sum + quota, 0)
+    : admitted.rows;
   const task = run.progress.start('labelling and writing', target, 'rows');
   const kept: Record<string, number> = {};
   const regions = { rows: 0, regions: 0 };
@@ -157,8 +157,6 @@ async function finish(
   // The spool is no stage of the funnel: its rows are those the first pass let through.
   return { kept, regions, figures: chain.figures().slice(1) as StageFigures[] };
 }
-
-async function* noBatches(): AsyncGenerator<never> {}
 
 /** What a reader of the shards needs to use them: written in each footer. */
 function shardMetadata(config: Config, teacher: Teacher | null): Record<string, string> {

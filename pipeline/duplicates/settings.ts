@@ -15,8 +15,9 @@ export function findsNear(config: Pick<Config, 'deduplicate' | 'decontaminate'>)
 export function workFiles(folder: string) {
   const file = (name: string) => join(folder, 'work', `${name}.parquet`);
   return {
-    facts: file('facts'),
-    fingerprints: file('fingerprints'),
+    // One file of each a task of the first pass.
+    facts: join(folder, 'work', 'admitted', '*', 'facts.parquet'),
+    fingerprints: join(folder, 'work', 'admitted', '*', 'fingerprints.parquet'),
     evaluation: { facts: file('evaluation'), fingerprints: file('evaluation-fingerprints') },
   };
 }
