@@ -126,7 +126,7 @@ async function finish(
     ? [decontaminate(reduction.contaminatedOf, config.decontaminate.mode)]
     : [];
   stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate.mode));
-  if (plan) stages.push(mixLanguages(plan, config.seed));
+  if (plan) stages.push(mixLanguages(plan, config.seed, config.mix.mode));
   const { concurrency, maxPixels } = config.images;
   if (teacher && config.regions.detector === 'windows') {
     const { windows: most, ...options } = config.regions;

@@ -60,6 +60,7 @@ export function curationReport(findings: CurationFindings): CurationReport {
       requested: { english: config.mix.english },
       realised: { english: keptRows > 0 ? (kept.en ?? 0) / keptRows : 0 },
       shortfalls: plan?.shortfalls ?? [],
+      missing: plan?.missing ?? [],
     },
     languages,
     regions: findings.regions,

@@ -89,7 +89,7 @@ export async function reduceFacts(
       return new Map(found.map((row) => [Number(row.row), duplicate(row, near)]));
     },
     async planMix(mix) {
-      const { quotas, shortfalls } = planQuotas(counts, mix);
+      const { quotas, shortfalls, missing } = planQuotas(counts, mix);
       const languages: Record<string, PlannedLanguage> = {};
       for (const [language, quota] of Object.entries(quotas)) {
         // The quota-th smallest draw: at or under it are exactly the quota's rows.
@@ -101,7 +101,7 @@ export async function reduceFacts(
         const threshold = quota > 0 ? Number(at?.draw ?? -1) : -1;
         languages[language] = { available: counts[language] ?? 0, quota, threshold };
       }
-      return { requestedEnglish: mix.english, languages, shortfalls };
+      return { requestedEnglish: mix.english, languages, shortfalls, missing };
     },
     close: () => database.close(),
   };

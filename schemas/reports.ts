@@ -48,7 +48,16 @@ export interface CurationReport {
   readonly mix: {
     readonly requested: { readonly english: number };
     readonly realised: { readonly english: number };
+    /** What kept the mix from being met, in words; empty when it was met. */
     readonly shortfalls: readonly string[];
+    /** The same by language: rows that the mix asked for, rows that there are, and how many are missing to it. */
+    readonly missing: readonly {
+      /** `*` stands for all languages but English together. */
+      readonly language: string;
+      readonly requested: number;
+      readonly available: number;
+      readonly missing: number;
+    }[];
   };
   readonly languages: readonly LanguageReport[];
   readonly regions: { readonly rows: number; readonly regions: number };
