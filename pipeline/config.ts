@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
+import { balanceOptionsSchema } from '../stages/balance-terms.ts';
 import { checkImagesOptionsSchema } from '../stages/check-images.ts';
 import { cleanTextsOptionsSchema } from '../stages/clean-texts.ts';
 import { decontaminateOptionsSchema } from '../stages/decontaminate.ts';
@@ -34,6 +35,7 @@ export const configSchema = z.strictObject({
   /** `shards`: an evaluation set, whose images and near duplicates are kept out of the data. */
   decontaminate: decontaminateOptionsSchema.extend({ shards: pathsSchema }).optional(),
   deduplicate: deduplicateOptionsSchema.prefault({}),
+  balance: balanceOptionsSchema.prefault({}),
   /** `enabled: false` keeps every row. */
   mix: mixOptionsSchema.extend({ enabled: z.boolean().default(true) }).prefault({}),
   regions: regionsSchema.prefault({}),

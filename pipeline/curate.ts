@@ -6,6 +6,8 @@ import { loadTeacher, type Teacher } from '../models/teacher.ts';
 import { column } from '../schemas/batches.ts';
 import type { CurationReport } from '../schemas/reports.ts';
 import type { Stage, StageContext } from '../schemas/stage.ts';
+import type { BalancePlan } from '../stages/balance/plan.ts';
+import { balanceTerms } from '../stages/balance-terms.ts';
 import { decontaminate } from '../stages/decontaminate.ts';
 import { deduplicate } from '../stages/deduplicate.ts';
 import { embedWithTeacher } from '../stages/embed-with-teacher.ts';
@@ -90,10 +92,11 @@ export async function curate(config: Config, folder: string, run: RunContext): P
       figures: [...admitted.figures, ...finished.figures],
       seen: admitted.seen,
       available: reduction.counts,
+      balance: reduction.balanced,
       plan,
       kept: finished.kept,
       regions: finished.regions,
-      leftOut: leftOut(config, evaluationSet),
+      leftOut: leftOut(config, evaluationSet, reduction.balanced),
       seconds: (performance.now() - started) / 1000,
     });
     await writeManifest(
@@ -126,6 +129,7 @@ async function finish(
     ? [decontaminate(reduction.contaminatedOf, config.decontaminate.mode)]
     : [];
   stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate.mode));
+  if (reduction.balanced) stages.push(balanceTerms(reduction.unbalancedOf, config.balance.mode));
   if (plan) stages.push(mixLanguages(plan, config.seed, config.mix.mode));
   const { concurrency, maxPixels } = config.images;
   if (teacher && config.regions.detector === 'windows') {
@@ -171,12 +175,20 @@ function shardMetadata(config: Config, teacher: Teacher | null): Record<string, 
   return facts;
 }
 
-function leftOut(config: Config, evaluationSet: EvaluationSetFacts | null): { stage: string; why: string }[] {
+function leftOut(
+  config: Config,
+  evaluationSet: EvaluationSetFacts | null,
+  balanced: BalancePlan | null,
+): { stage: string; why: string }[] {
   const out: { stage: string; why: string }[] = [];
   if (evaluationSet !== null && evaluationSet.undecodable > 0) {
     const { undecodable, rows } = evaluationSet;
     const why = `${undecodable} of ${rows} evaluation images cannot be decoded: they are found by their bytes alone`;
     out.push({ stage: 'decontaminate', why });
+  }
+  if (balanced?.tailShare === 1) {
+    const why = `every English term has fewer than the ${config.balance.englishThreshold} rows of balance.englishThreshold`;
+    out.push({ stage: 'balance-terms', why });
   }
   if (!config.mix.enabled) out.push({ stage: 'mix-languages', why: 'mix.enabled is false' });
   if (config.regions.detector === 'none')

@@ -59,6 +59,18 @@ export interface CurationReport {
       readonly missing: number;
     }[];
   };
+  /** What terms were balanced to; absent where they weren't. */
+  readonly balance?: {
+    readonly englishThreshold: number;
+    /** The share of matches that terms under their threshold have, of English and so of all; null without English. */
+    readonly tailShare: number | null;
+    readonly languages: readonly {
+      readonly language: string;
+      readonly terms: number;
+      /** Rows of a term from which on its rows are thinned out. */
+      readonly threshold: number;
+    }[];
+  };
   readonly languages: readonly LanguageReport[];
   readonly regions: { readonly rows: number; readonly regions: number };
 }

@@ -7,6 +7,7 @@ import { fingerprintMeasure } from '../../stages/duplicates/fingerprint-column.t
 import { hashImages } from '../../stages/hash-images.ts';
 import { identifyLanguage } from '../../stages/identify-language.ts';
 import { readShards } from '../../stages/read-shards.ts';
+import { openTermFile } from '../balance/term-file.ts';
 import type { Config } from '../config.ts';
 import { findsNear, withoutMeasures } from '../duplicates/settings.ts';
 import { openFacts } from '../facts.ts';
@@ -39,6 +40,7 @@ export function taskFiles(folder: string) {
     rows: join(folder, 'rows.arrows'),
     facts: join(folder, 'facts.parquet'),
     fingerprints: join(folder, 'fingerprints.parquet'),
+    terms: join(folder, 'terms.parquet'),
   };
 }
 
@@ -64,22 +66,27 @@ export function createTaskRunner(config: Config) {
     const files = taskFiles(folder);
     const spool = createSpool(files.rows);
     const fingerprints = near ? files.fingerprints : undefined;
-    const facts = await openFacts(files.facts, config.seed, fingerprints, task.position * idsOfTask);
+    const firstId = task.position * idsOfTask;
+    const facts = await openFacts(files.facts, config.seed, fingerprints, firstId);
+    const terms = config.balance.enabled ? await openTermFile(files.terms, config.seed, firstId) : null;
     let rows = 0;
     try {
       for await (const batch of chain.batches) {
         await facts.write(batch);
+        await terms?.write(batch);
         await spool.write(withoutMeasures(batch));
         rows += batch.numRows;
         await hooks.afterBatch(chain.figures()[0]?.out ?? rows);
       }
     } catch (error) {
       await facts.abort();
+      await terms?.abort();
       throw error;
     } finally {
       await spool.close();
     }
     await facts.close();
+    await terms?.close();
     return { rows, figures: chain.figures(), seen: facts.seen() };
   };
 }

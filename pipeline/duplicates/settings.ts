@@ -18,6 +18,7 @@ export function workFiles(folder: string) {
     // One file of each a task of the first pass.
     facts: join(folder, 'work', 'admitted', '*', 'facts.parquet'),
     fingerprints: join(folder, 'work', 'admitted', '*', 'fingerprints.parquet'),
+    terms: join(folder, 'work', 'admitted', '*', 'terms.parquet'),
     evaluation: { facts: file('evaluation'), fingerprints: file('evaluation-fingerprints') },
   };
 }
@@ -56,6 +57,7 @@ export function reduceOptions(config: Config, folder: string, signal: AbortSigna
           dropsRows: config.decontaminate.mode === 'drop',
         }
       : null,
+    balance: config.balance.enabled ? { ...config.balance, terms: files.terms } : null,
     signal,
     dropsDuplicates: mode === 'drop',
   };

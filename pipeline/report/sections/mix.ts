@@ -16,6 +16,7 @@ ${groupRow('All other languages', planned ? 1 - requested.english : null, rest, 
 ${shortfalls.length > 0 ? html`<p>The mix could not be met in full:</p><ul class="plain">${shortfalls.map((line) => html`<li>${line}</li>`)}</ul>` : null}
 ${missing.length > 0 ? missingTable(missing) : null}
 ${planned ? null : html`<p class="note">No mix was planned in this run: every row was kept.</p>`}
+${report.balance ? balanceTable(report.balance) : null}
 ${languageChart(report)}`;
   return { id: 'mix', title: 'Mix of languages', body };
 }
@@ -35,6 +36,28 @@ function missingTable(missing: CurationReport['mix']['missing']): Html {
       row,
     ) => html`<tr><th scope="row">${row.language === '*' ? 'All other languages' : languageName(row.language)}</th>
 <td class="number">${count(row.requested)}</td><td class="number">${count(row.available)}</td><td class="number">${count(row.missing)}</td></tr>
+`,
+  )}</tbody></table></div>`;
+}
+
+/** The most languages that the table of thresholds shows. */
+const thresholdsShown = 20;
+
+function balanceTable({ languages, tailShare }: NonNullable<CurationReport['balance']>): Html {
+  const shown = languages.slice(0, thresholdsShown);
+  const share = tailShare === null ? 'no English' : percent(tailShare, 1);
+  return html`<p>Rows were balanced by their terms before the mix: those of a term with more rows than its language's
+threshold were thinned out. Terms under it have ${share} of the matches. ${
+    languages.length > shown.length
+      ? html`The ${shown.length} languages with most terms of ${count(languages.length)}:`
+      : null
+  }</p>
+<div class="scroll"><table><thead><tr><th scope="col">Language</th><th scope="col" class="number">Terms</th>
+<th scope="col" class="number">Threshold, rows</th></tr></thead><tbody>${shown.map(
+    (
+      row,
+    ) => html`<tr><th scope="row">${languageName(row.language)}</th><td class="number">${count(row.terms)}</td>
+<td class="number">${count(row.threshold)}</td></tr>
 `,
   )}</tbody></table></div>`;
 }
