@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { countOf } from '../pipeline/cli/sources.ts';
+import { benchCuration } from './curation.ts';
 import { benchDuplicates } from './duplicates.ts';
 import { benchSelect } from './select.ts';
 import { benchTrain } from './train.ts';
@@ -10,10 +11,12 @@ type Figures = Record<string, number | string>;
 interface BenchOptions {
   readonly large: boolean;
   readonly rows?: number;
+  readonly teacher?: string;
 }
 
 /** The benches by name: each answers figures, ratios where two things are compared in one run. */
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
+  curation: benchCuration,
   duplicates: benchDuplicates,
   select: benchSelect,
   train: () => benchTrain({ seconds: 15 }),
@@ -23,7 +26,8 @@ await new Command('bench')
   .argument('<name>', Object.keys(benches).join(', '))
   .option('--json', 'print one JSON object last')
   .option('--large', "select: SigLIP 2's size, 65,536 to 32,768 at d = 768, by itself", false)
-  .option('--rows <n>', 'duplicates: rows of the pool that is built', countOf)
+  .option('--rows <n>', 'curation, duplicates: rows of the pool that is built', countOf)
+  .option('--teacher <file>', "curation: a teacher's checkpoint, for similarities and boxes")
   .action(async (name: string, options: BenchOptions & { json?: boolean }) => {
     const bench = benches[name];
     if (bench === undefined) {
