@@ -3,6 +3,7 @@ import { countOf } from '../pipeline/cli/sources.ts';
 import { benchCuration } from './curation.ts';
 import { benchDuplicates } from './duplicates.ts';
 import { benchSelect } from './select.ts';
+import { benchThroughput } from './throughput.ts';
 import { benchTrain } from './train.ts';
 
 type Figures = Record<string, number | string>;
@@ -19,6 +20,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figure
   curation: benchCuration,
   duplicates: benchDuplicates,
   select: benchSelect,
+  throughput: benchThroughput,
   train: () => benchTrain({ seconds: 15 }),
 };
 
@@ -26,7 +28,7 @@ await new Command('bench')
   .argument('<name>', Object.keys(benches).join(', '))
   .option('--json', 'print one JSON object last')
   .option('--large', "select: SigLIP 2's size, 65,536 to 32,768 at d = 768, by itself", false)
-  .option('--rows <n>', 'curation, duplicates: rows of the pool that is built', countOf)
+  .option('--rows <n>', 'curation, duplicates: rows of the pool that is built; throughput: pictures', countOf)
   .option('--teacher <file>', "curation: a teacher's checkpoint, for similarities and boxes")
   .action(async (name: string, options: BenchOptions & { json?: boolean }) => {
     const bench = benches[name];
