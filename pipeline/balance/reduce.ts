@@ -68,6 +68,7 @@ async function histograms(database: Database): Promise<Record<string, TermHistog
 /** What decided that a row is not drawn: its draw over the probability of its terms. */
 export function balanceVerdict(row: Readonly<Record<string, unknown>>) {
   const [draw, probability] = [Number(row.draw), Number(row.probability)];
-  const of = Number(row.matched) === 0 ? 'no term' : `${row.matched} terms`;
+  const matched = Number(row.matched);
+  const of = matched === 0 ? 'no term' : `${matched} ${matched === 1 ? 'term' : 'terms'}`;
   return { reason: 'balance', value: `draw ${draw.toFixed(4)} > ${probability.toFixed(4)}, ${of}` };
 }
