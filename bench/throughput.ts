@@ -9,7 +9,8 @@ import { buildMetadata, buildPictures } from './throughput/sources.ts';
 
 /** Pictures of the images' part when no rows are asked for; the other parts' sizes follow it. */
 const defaultRows = 1200;
-const repeats = 3;
+/** Repeats of each measurement; of a few rows, where nothing is measured well anyway, one. */
+const repeatsOf = (rows: number, most: number) => (rows < 100 ? 1 : most);
 /** Images in flight of the curation and of the baseline. */
 const concurrency = 4;
 
@@ -47,14 +48,20 @@ async function imageFigures(folder: string, rows: number): Promise<Record<string
   const size = { width: 640, height: 480, shardRows: Math.ceil(rows / 8) };
   const shards = await buildPictures(join(folder, 'photos'), { rows: 2 * rows, ...size });
   const half = shards.slice(0, Math.ceil(shards.length / 2));
-  const images = await inChild({ kind: 'images', shards: half, concurrency, folder, repeats });
+  const images = await inChild({
+    kind: 'images',
+    shards: half,
+    concurrency,
+    folder,
+    repeats: repeatsOf(rows, 3),
+  });
   const inFlight = [
     { workers: 1, concurrency: 1 },
     { workers: 2, concurrency: 2 },
     { workers: 1, concurrency },
     { workers: 2, concurrency },
   ];
-  const workers = await inChild({ kind: 'workers', shards, inFlight, folder, repeats: 2 });
+  const workers = await inChild({ kind: 'workers', shards, inFlight, folder, repeats: repeatsOf(rows, 2) });
   const of = (name: string) => median(workers.seconds[name]);
   return {
     images: rows,
@@ -70,7 +77,7 @@ async function imageFigures(folder: string, rows: number): Promise<Record<string
 async function metadataFigures(folder: string, rows: number): Promise<Record<string, number>> {
   const shard = join(folder, 'metadata.parquet');
   await buildMetadata(shard, rows);
-  const { seconds } = await inChild({ kind: 'metadata', shard, folder, repeats });
+  const { seconds } = await inChild({ kind: 'metadata', shard, folder, repeats: repeatsOf(rows, 3) });
   return {
     metadataRows: rows,
     metadataRowsPerSecond: Math.round(rows / median(seconds.curate)),

@@ -110,6 +110,8 @@ function waysOf(request: ThroughputRequest): Record<string, () => Promise<void>>
   );
 }
 
+process.on('disconnect', () => process.exit());
+
 process.on('message', async (request: ThroughputRequest) => {
   sharp.concurrency(1);
   sharp.cache(false);
