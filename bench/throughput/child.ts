@@ -25,6 +25,8 @@ export type ThroughputRequest = { readonly folder: string; readonly repeats: num
 /** Seconds of each way, a number a repeat, the ways taken in turn; and the most memory the process took. */
 export interface ThroughputAnswer {
   readonly seconds: Readonly<Record<string, readonly number[]>>;
+  /** The same of processor time, which other programs on the machine hardly change; other processes' aside. */
+  readonly processorSeconds: Readonly<Record<string, readonly number[]>>;
   readonly peakBytes: number;
 }
 
@@ -117,17 +119,21 @@ process.on('message', async (request: ThroughputRequest) => {
   sharp.cache(false);
   const ways = waysOf(request);
   const seconds: Record<string, number[]> = {};
+  const processorSeconds: Record<string, number[]> = {};
   // One turn unmeasured where there is more than one: code is compiled and models are read in it.
   for (let turn = request.repeats > 1 ? -1 : 0; turn < request.repeats; turn += 1) {
     for (const [name, run] of Object.entries(ways)) {
-      const started = performance.now();
+      const [started, before] = [performance.now(), process.cpuUsage()];
       await run();
-      const list = seconds[name] ?? [];
-      seconds[name] = list;
-      if (turn >= 0) list.push((performance.now() - started) / 1000);
+      if (turn < 0) continue;
+      const { user, system } = process.cpuUsage(before);
+      seconds[name] = [...(seconds[name] ?? []), (performance.now() - started) / 1000];
+      processorSeconds[name] = [...(processorSeconds[name] ?? []), (user + system) / 1e6];
     }
   }
   await rm(join(request.folder, 'run'), { recursive: true, force: true });
   const peakBytes = process.resourceUsage().maxRSS * 1024;
-  process.send?.({ seconds, peakBytes } satisfies ThroughputAnswer, () => process.disconnect());
+  process.send?.({ seconds, processorSeconds, peakBytes } satisfies ThroughputAnswer, () =>
+    process.disconnect(),
+  );
 });
