@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createOnnxExecutor } from '../models/onnx-executor.ts';
-import { loadTeacher, type Teacher } from '../models/teacher.ts';
+import type { Teacher } from '../models/teacher.ts';
 import { column } from '../schemas/batches.ts';
 import type { CurationReport } from '../schemas/reports.ts';
 import type { Stage, StageContext } from '../schemas/stage.ts';
@@ -68,9 +67,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
     drop: ledger.drop,
   };
   const whole: Run = { ...run, config, folder, ledger, context };
-  const teacher = checkpoint
-    ? await loadTeacher(checkpoint, createOnnxExecutor({ threads: config.threads }))
-    : null;
+  const teacher = checkpoint ? await openTeacher(checkpoint, config) : null;
   try {
     const evaluationSet = evaluationShards
       ? await readEvaluation(config, evaluationShards, folder, run.signal)
@@ -115,6 +112,13 @@ export async function curate(config: Config, folder: string, run: RunContext): P
   } finally {
     await teacher?.dispose();
   }
+}
+
+/** What models are made with takes a second to import and 50 MB: only a run with a teacher does. */
+async function openTeacher(checkpoint: string, { threads }: Config): Promise<Teacher> {
+  const { createOnnxExecutor } = await import('../models/onnx-executor.ts');
+  const { loadTeacher } = await import('../models/teacher.ts');
+  return loadTeacher(checkpoint, createOnnxExecutor({ threads }));
 }
 
 async function finish(
