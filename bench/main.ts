@@ -2,8 +2,10 @@ import { Command, Option } from 'commander';
 import { type ComputeOptions, computeOptionsSchema } from '../models/compute-options.ts';
 import { openExecutor } from '../models/open-executor.ts';
 import { countOf } from '../pipeline/cli/sources.ts';
+import { benchCuration } from './curation.ts';
 import { benchDuplicates } from './duplicates.ts';
 import { benchSelect } from './select.ts';
+import { benchThroughput } from './throughput.ts';
 import { benchTrain } from './train.ts';
 
 type Figures = Record<string, number | string>;
@@ -14,27 +16,31 @@ interface BenchOptions {
   readonly rows?: number;
   readonly executor?: ComputeOptions['executor'];
   readonly provider?: ComputeOptions['provider'];
+  readonly teacher?: string;
 }
 
 /** The benches by name: each answers figures, ratios where two things are compared in one run. */
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
+  curation: benchCuration,
   duplicates: benchDuplicates,
   select: benchSelect,
   train: async ({ executor, provider }) => {
     const options = computeOptionsSchema.parse({ executor, provider });
     return benchTrain({ seconds: 15, executor: await openExecutor(options) });
   },
+  throughput: benchThroughput,
 };
 
 await new Command('bench')
   .argument('<name>', Object.keys(benches).join(', '))
   .option('--json', 'print one JSON object last')
   .option('--large', "select: SigLIP 2's size, 65,536 to 32,768 at d = 768, by itself", false)
-  .option('--rows <n>', 'duplicates: rows of the pool that is built', countOf)
   .addOption(new Option('--executor <name>', 'train: what runs the models').choices(['onnx', 'tensorflow']))
   .addOption(
     new Option('--provider <name>', 'train: what it computes on').choices(['auto', 'cpu', 'webgpu', 'cuda']),
   )
+  .option('--rows <n>', 'curation, duplicates: rows of the pool that is built; throughput: pictures', countOf)
+  .option('--teacher <file>', "curation: a teacher's checkpoint, for similarities and boxes")
   .action(async (name: string, options: BenchOptions & { json?: boolean }) => {
     const bench = benches[name];
     if (bench === undefined) {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { computeOptionsSchema } from '../models/compute-options.ts';
+import { balanceOptionsSchema } from '../stages/balance-terms.ts';
 import { checkImagesOptionsSchema } from '../stages/check-images.ts';
 import { cleanTextsOptionsSchema } from '../stages/clean-texts.ts';
 import { decontaminateOptionsSchema } from '../stages/decontaminate.ts';
@@ -35,12 +36,15 @@ export const configSchema = z.strictObject({
   /** `shards`: an evaluation set, whose images and near duplicates are kept out of the data. */
   decontaminate: decontaminateOptionsSchema.extend({ shards: pathsSchema }).optional(),
   deduplicate: deduplicateOptionsSchema.prefault({}),
+  balance: balanceOptionsSchema.prefault({}),
   /** `enabled: false` keeps every row. */
   mix: mixOptionsSchema.extend({ enabled: z.boolean().default(true) }).prefault({}),
   regions: regionsSchema.prefault({}),
   /** Without a teacher its embeddings and the built-in detector's regions are left out. */
   teacher: z.strictObject({ checkpoint: z.string().min(1) }).optional(),
   output: writeShardsOptionsSchema.prefault({}),
+  /** Processes that read, check and clean rows; the rows that come out are the same for any number. */
+  workers: z.int().positive().max(256).default(1),
   /** Threads of the models; the machine's cores when absent. */
   threads: z.int().positive().optional(),
   /** What models run on: an executor, its provider, and threads in place of those above. */

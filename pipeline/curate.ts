@@ -1,44 +1,33 @@
 import { createHash } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadTeacher, type Teacher } from '../models/teacher.ts';
+import type { Executor } from '../models/executor.ts';
+import type { Teacher } from '../models/teacher.ts';
 import { column } from '../schemas/batches.ts';
 import type { CurationReport } from '../schemas/reports.ts';
 import type { Stage, StageContext } from '../schemas/stage.ts';
-import { checkImages } from '../stages/check-images.ts';
-import { cleanTexts } from '../stages/clean-texts.ts';
+import type { BalancePlan } from '../stages/balance/plan.ts';
+import { balanceTerms } from '../stages/balance-terms.ts';
 import { decontaminate } from '../stages/decontaminate.ts';
 import { deduplicate } from '../stages/deduplicate.ts';
-import { fingerprintMeasure } from '../stages/duplicates/fingerprint-column.ts';
 import { embedWithTeacher } from '../stages/embed-with-teacher.ts';
-import { hashImages } from '../stages/hash-images.ts';
-import { identifyLanguage } from '../stages/identify-language.ts';
 import { labelRegions } from '../stages/label-regions.ts';
 import type { MixPlan } from '../stages/mix/plan.ts';
 import { mixLanguages } from '../stages/mix-languages.ts';
-import { countRows, readShards } from '../stages/read-shards.ts';
 import { createWindowDetector } from '../stages/regions/window-detector.ts';
 import { writeShards } from '../stages/write-shards.ts';
-import { openCompute } from './compute.ts';
+import { type Admitted, admit } from './admit.ts';
 import type { Config } from './config.ts';
 import { curationReport } from './curation-report.ts';
 import type { EvaluationSetFacts } from './duplicates/evaluation-set.ts';
-import {
-  findsNear,
-  readEvaluation,
-  reduceOptions,
-  withoutMeasures,
-  workFiles,
-} from './duplicates/settings.ts';
+import { readEvaluation, reduceOptions, workFiles } from './duplicates/settings.ts';
 import { UsageError } from './errors.ts';
-import { openFacts } from './facts.ts';
 import { chainStages, type StageFigures } from './funnel.ts';
 import { resolveFile, resolveShards } from './inputs.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import type { Progress } from './progress.ts';
 import { type Reduction, reduceFacts } from './reduce.ts';
 import { fileFacts, prepareRunFolder, writeJson } from './run-folder.ts';
-import { createSpool, readSpool } from './spool.ts';
 import { version } from './version.ts';
 
 /** What a run needs beside its recipe. */
@@ -71,7 +60,10 @@ export async function curate(config: Config, folder: string, run: RunContext): P
   const evaluationShards =
     config.decontaminate &&
     (await resolveShards(config.decontaminate.shards, 'decontaminate.shards', run.configPath));
-  const executor = checkpoint ? await openCompute(config, run.configPath) : null;
+  // Loaded where they are needed: they bring TF.js, which runs without a teacher have no use for.
+  const executor = checkpoint
+    ? await (await import('./compute.ts')).openCompute(config, run.configPath)
+    : null;
   await prepareRunFolder(folder);
   const ledger = await openLedger(folder);
   const context: StageContext = {
@@ -80,7 +72,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
     drop: ledger.drop,
   };
   const whole: Run = { ...run, config, folder, ledger, context };
-  const teacher = checkpoint && executor ? await loadTeacher(checkpoint, executor) : null;
+  const teacher = checkpoint && executor ? await openTeacher(checkpoint, executor) : null;
   try {
     const evaluationSet = evaluationShards
       ? await readEvaluation(config, evaluationShards, folder, run.signal)
@@ -93,7 +85,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
       reduceOptions(config, folder, run.signal),
     );
     const plan = config.mix.enabled ? await reduction.planMix(config.mix) : null;
-    const finished = await finish(whole, admitted.rows, reduction, plan, teacher);
+    const finished = await finish(whole, admitted, reduction, plan, teacher);
     reduction.close();
     await ledger.close();
     const report = curationReport({
@@ -102,10 +94,11 @@ export async function curate(config: Config, folder: string, run: RunContext): P
       figures: [...admitted.figures, ...finished.figures],
       seen: admitted.seen,
       available: reduction.counts,
+      balance: reduction.balanced,
       plan,
       kept: finished.kept,
       regions: finished.regions,
-      leftOut: leftOut(config, evaluationSet),
+      leftOut: leftOut(config, evaluationSet, reduction.balanced),
       seconds: (performance.now() - started) / 1000,
     });
     await writeManifest(
@@ -126,45 +119,15 @@ export async function curate(config: Config, folder: string, run: RunContext): P
   }
 }
 
-async function admit(run: Run, shards: readonly string[]) {
-  const { config, context, folder, ledger } = run;
-  const options = config.input as NonNullable<Config['input']>;
-  const measures = findsNear(config) ? [fingerprintMeasure] : [];
-  const stages = [
-    checkImages(config.images, measures),
-    hashImages(),
-    cleanTexts({ ...config.texts, seed: config.seed }),
-    identifyLanguage(config.language),
-  ];
-  const source = { name: 'read-shards', batches: readShards(shards, options, context) };
-  const chain = chainStages(source, stages, context);
-  const task = run.progress.start('reading and cleaning', await countRows(shards), 'rows');
-  const spool = createSpool(join(folder, 'work', 'admitted.arrows'));
-  const files = workFiles(folder);
-  const facts = await openFacts(files.facts, config.seed, findsNear(config) ? files.fingerprints : undefined);
-  let rows = 0;
-  try {
-    for await (const batch of chain.batches) {
-      await facts.write(batch);
-      await spool.write(withoutMeasures(batch));
-      await ledger.flush();
-      rows += batch.numRows;
-      task.update(chain.figures()[0]?.out ?? rows);
-    }
-  } catch (error) {
-    await facts.abort();
-    throw error;
-  } finally {
-    await spool.close();
-  }
-  await facts.close();
-  task.end();
-  return { rows, figures: chain.figures(), seen: facts.seen() };
+/** What models are made with takes a second to import and 50 MB: only a run with a teacher does. */
+async function openTeacher(checkpoint: string, executor: Executor): Promise<Teacher> {
+  const { loadTeacher } = await import('../models/teacher.ts');
+  return loadTeacher(checkpoint, executor);
 }
 
 async function finish(
   run: Run,
-  rows: number,
+  admitted: Admitted,
   reduction: Reduction,
   plan: MixPlan | null,
   teacher: Teacher | null,
@@ -174,7 +137,8 @@ async function finish(
     ? [decontaminate(reduction.contaminatedOf, config.decontaminate.mode)]
     : [];
   stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate.mode));
-  if (plan) stages.push(mixLanguages(plan, config.seed));
+  if (reduction.balanced) stages.push(balanceTerms(reduction.unbalancedOf, config.balance.mode));
+  if (plan) stages.push(mixLanguages(plan, config.seed, config.mix.mode));
   const { concurrency, maxPixels } = config.images;
   if (teacher && config.regions.detector === 'windows') {
     const { windows: most, ...options } = config.regions;
@@ -183,9 +147,10 @@ async function finish(
   }
   if (teacher) stages.push(embedWithTeacher(teacher, { concurrency, maxPixels }));
   stages.push(writeShards(join(folder, 'shards'), config.output, shardMetadata(config, teacher)));
-  const spool = rows > 0 ? readSpool(join(folder, 'work', 'admitted.arrows')) : noBatches();
-  const chain = chainStages({ name: 'admitted', batches: spool }, stages, context);
-  const target = plan ? Object.values(plan.languages).reduce((sum, { quota }) => sum + quota, 0) : rows;
+  const chain = chainStages({ name: 'admitted', batches: admitted.batches() }, stages, context);
+  const target = plan
+    ? Object.values(plan.languages).reduce((sum, { quota }) => sum + quota, 0)
+    : admitted.rows;
   const task = run.progress.start('labelling and writing', target, 'rows');
   const kept: Record<string, number> = {};
   const regions = { rows: 0, regions: 0 };
@@ -205,8 +170,6 @@ async function finish(
   return { kept, regions, figures: chain.figures().slice(1) as StageFigures[] };
 }
 
-async function* noBatches(): AsyncGenerator<never> {}
-
 /** What a reader of the shards needs to use them: written in each footer. */
 function shardMetadata(config: Config, teacher: Teacher | null): Record<string, string> {
   const facts: Record<string, string> = { assay: version, seed: String(config.seed) };
@@ -220,12 +183,20 @@ function shardMetadata(config: Config, teacher: Teacher | null): Record<string, 
   return facts;
 }
 
-function leftOut(config: Config, evaluationSet: EvaluationSetFacts | null): { stage: string; why: string }[] {
+function leftOut(
+  config: Config,
+  evaluationSet: EvaluationSetFacts | null,
+  balanced: BalancePlan | null,
+): { stage: string; why: string }[] {
   const out: { stage: string; why: string }[] = [];
   if (evaluationSet !== null && evaluationSet.undecodable > 0) {
     const { undecodable, rows } = evaluationSet;
     const why = `${undecodable} of ${rows} evaluation images cannot be decoded: they are found by their bytes alone`;
     out.push({ stage: 'decontaminate', why });
+  }
+  if (balanced?.tailShare === 1) {
+    const why = `every English term has fewer than the ${config.balance.englishThreshold} rows of balance.englishThreshold`;
+    out.push({ stage: 'balance-terms', why });
   }
   if (!config.mix.enabled) out.push({ stage: 'mix-languages', why: 'mix.enabled is false' });
   if (config.regions.detector === 'none')

@@ -1,4 +1,5 @@
 import type { CurationReport, LanguageReport } from '../schemas/reports.ts';
+import type { BalancePlan } from '../stages/balance/plan.ts';
 import type { MixPlan } from '../stages/mix/plan.ts';
 import type { Config } from './config.ts';
 import type { StageFigures } from './funnel.ts';
@@ -12,6 +13,7 @@ export interface CurationFindings {
   readonly figures: readonly StageFigures[];
   readonly seen: Readonly<Record<string, number>>;
   readonly available: Readonly<Record<string, number>>;
+  readonly balance?: BalancePlan | null;
   readonly plan: MixPlan | null;
   readonly kept: Readonly<Record<string, number>>;
   readonly regions: { readonly rows: number; readonly regions: number };
@@ -21,6 +23,13 @@ export interface CurationFindings {
 
 const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0);
 const rowsOf = (reasons: readonly { rows: number }[]) => sum(reasons.map((reason) => reason.rows));
+
+function balanceReport(plan: BalancePlan, config: Config): NonNullable<CurationReport['balance']> {
+  const languages = Object.entries(plan.languages)
+    .map(([language, facts]) => ({ language, ...facts }))
+    .sort((a, b) => b.terms - a.terms || (a.language < b.language ? -1 : 1));
+  return { englishThreshold: config.balance.englishThreshold, tailShare: plan.tailShare, languages };
+}
 
 /** The report of a curation run: pure arithmetic over what the stages counted. */
 export function curationReport(findings: CurationFindings): CurationReport {
@@ -60,7 +69,9 @@ export function curationReport(findings: CurationFindings): CurationReport {
       requested: { english: config.mix.english },
       realised: { english: keptRows > 0 ? (kept.en ?? 0) / keptRows : 0 },
       shortfalls: plan?.shortfalls ?? [],
+      missing: plan?.missing ?? [],
     },
+    ...(findings.balance ? { balance: balanceReport(findings.balance, config) } : {}),
     languages,
     regions: findings.regions,
   };

@@ -27,10 +27,15 @@ const columns = [
 ] as const;
 
 /**
- * Opens the parquet file that DuckDB reduces: id (the row's place in this file), key, shard, row_group, row, sha256,
+ * Opens the parquet file that DuckDB reduces: id (`firstId` and the row's place in this file), key, shard, row_group, row, sha256,
  * language, pixels, draw. With a path for them, the column `fingerprint` of the batches goes to a file of its own.
  */
-export async function openFacts(path: string, seed: number, fingerprints?: string): Promise<Facts> {
+export async function openFacts(
+  path: string,
+  seed: number,
+  fingerprints?: string,
+  firstId = 0,
+): Promise<Facts> {
   const writer = await openParquetWriter(path);
   const fingerprintFile = fingerprints === undefined ? null : await openFingerprintFile(fingerprints);
   // The file has its schema also when no row is admitted.
@@ -44,7 +49,7 @@ export async function openFacts(path: string, seed: number, fingerprints?: strin
       const keys = column(batch, 'key').toArray() as unknown as string[];
       const [widths, heights] = [column(batch, 'width'), column(batch, 'height')];
       for (const language of column(batch, 'language')) seen[language] = (seen[language] ?? 0) + 1;
-      const first = rows;
+      const first = firstId + rows;
       rows += batch.numRows;
       const facts = withColumns(batch, {
         id: {

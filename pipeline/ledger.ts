@@ -80,9 +80,9 @@ async function openTable<Row>(
   await mkdir(folder, { recursive: true });
   const writer = await openParquetWriter(join(folder, '00000.parquet'));
   let held: Record<string, unknown>[] = [];
-  const write = async () => {
-    const rows = held;
-    held = [];
+  const write = async (count: number) => {
+    const rows = held.slice(0, count);
+    held = held.slice(count);
     const columns = Object.entries(types).map(([name, type]) => [
       name,
       { type, values: rows.map((row) => row[name] ?? null) },
@@ -94,10 +94,12 @@ async function openTable<Row>(
       held.push(recordOf(row));
     },
     async flush(): Promise<void> {
-      if (held.length >= rowsHeld) await write();
+      // Always as many at a time, so that the file's bytes don't hang on when it is flushed.
+      while (held.length >= rowsHeld) await write(rowsHeld);
     },
     async close(): Promise<void> {
-      await write();
+      while (held.length > rowsHeld) await write(rowsHeld);
+      await write(held.length);
       await writer.close();
     },
     abort: () => writer.abort(),

@@ -1,7 +1,9 @@
+import type { BalancePlan } from '../stages/balance/plan.ts';
 import type { DuplicatesOf } from '../stages/deduplicate.ts';
 import { type Nearness, nearnessValue } from '../stages/duplicates/nearness.ts';
 import type { PlannedVerdicts } from '../stages/duplicates/planned-verdicts.ts';
 import { type MixPlan, type PlannedLanguage, planQuotas, type QuotaOptions } from '../stages/mix/plan.ts';
+import { type BalanceSearch, balanceRows, balanceVerdict } from './balance/reduce.ts';
 import { openDatabase } from './duplicates/database.ts';
 import {
   type EvaluationSearch,
@@ -13,10 +15,13 @@ import {
 
 /** The decisions that need the whole data set: which rows are in an evaluation set or duplicates, and the mix. */
 export interface Reduction {
-  /** Rows by language that the mix can take: without contaminated ones, and duplicates where they are dropped. */
+  /** Rows by language that the mix can take: without contaminated ones, duplicates and unbalanced ones that are dropped. */
   readonly counts: Readonly<Record<string, number>>;
   readonly contaminatedOf: PlannedVerdicts;
   readonly duplicatesOf: DuplicatesOf;
+  /** What terms were balanced to; null where they weren't. */
+  readonly balanced: BalancePlan | null;
+  readonly unbalancedOf: PlannedVerdicts;
   readonly planMix: (options: QuotaOptions) => Promise<MixPlan>;
   close(): void;
 }
@@ -31,6 +36,8 @@ export interface ReduceOptions {
   readonly evaluation: EvaluationSearch | null;
   /** Whether duplicates are dropped, and so nothing that the mix can take. */
   readonly dropsDuplicates: boolean;
+  /** How terms are balanced; they aren't where it is absent. */
+  readonly balance?: BalanceSearch | null;
   readonly signal?: AbortSignal;
 }
 
@@ -64,13 +71,19 @@ export async function reduceFacts(
   }
   await findContaminated(database, evaluation, partitioning, folder);
   await groupDuplicates(database, near && { ...near, ...partitioning }, folder);
-  const taken = options.dropsDuplicates ? 'id = kept_id' : 'true';
+  const isTaken = options.dropsDuplicates ? 'id = kept_id' : 'true';
+  await database.run(`CREATE VIEW available AS SELECT * FROM grouped WHERE ${isTaken}`);
+  const { balance = null } = options;
+  const balanced = balance && (await balanceRows(database, balance));
+  const isWanted = balance?.mode === 'drop' ? 'id NOT IN (SELECT id FROM unbalanced)' : 'true';
+  await database.run(`CREATE VIEW wanted AS SELECT * FROM available WHERE ${isWanted}`);
   const counted = await database.rows(
-    `SELECT language, count(*)::INT AS rows FROM grouped WHERE ${taken} GROUP BY 1 ORDER BY 1`,
+    'SELECT language, count(*)::INT AS rows FROM wanted GROUP BY 1 ORDER BY 1',
   );
   const counts = Object.fromEntries(counted.map((row) => [String(row.language), Number(row.rows)]));
   return {
     counts,
+    balanced,
     async contaminatedOf(shard, rowGroup) {
       const found = await database.rows(
         `SELECT row, evaluation_key, distance, colours FROM ranked JOIN contaminated USING (rep_id)
@@ -88,20 +101,28 @@ export async function reduceFacts(
       );
       return new Map(found.map((row) => [Number(row.row), duplicate(row, near)]));
     },
+    async unbalancedOf(shard, rowGroup) {
+      if (balanced === null) return new Map();
+      const found = await database.rows(
+        `SELECT row, u.draw, probability, matched FROM unbalanced u JOIN available USING (id)
+         WHERE shard = $shard AND row_group = $rowGroup`,
+        { shard, rowGroup },
+      );
+      return new Map(found.map((row) => [Number(row.row), balanceVerdict(row)]));
+    },
     async planMix(mix) {
-      const { quotas, shortfalls } = planQuotas(counts, mix);
+      const { quotas, shortfalls, missing } = planQuotas(counts, mix);
       const languages: Record<string, PlannedLanguage> = {};
       for (const [language, quota] of Object.entries(quotas)) {
         // The quota-th smallest draw: at or under it are exactly the quota's rows.
         const [at] = await database.rows(
-          `SELECT draw FROM grouped WHERE ${taken} AND language = $language
-           ORDER BY draw LIMIT 1 OFFSET $skip`,
+          `SELECT draw FROM wanted WHERE language = $language ORDER BY draw LIMIT 1 OFFSET $skip`,
           { language, skip: Math.max(0, quota - 1) },
         );
         const threshold = quota > 0 ? Number(at?.draw ?? -1) : -1;
         languages[language] = { available: counts[language] ?? 0, quota, threshold };
       }
-      return { requestedEnglish: mix.english, languages, shortfalls };
+      return { requestedEnglish: mix.english, languages, shortfalls, missing };
     },
     close: () => database.close(),
   };

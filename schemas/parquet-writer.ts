@@ -56,8 +56,8 @@ export async function openParquetWriter(
     const columns = names.map((name) => ({
       name,
       data: pending.flatMap((batch) => valuesOf(columnData(batch, name))),
-      // An image's bytes are its own compression.
-      ...(name === 'image' ? ({ codec: 'UNCOMPRESSED', statistics: false } as const) : {}),
+      // An image's bytes are its own compression, and no dictionary is looked for among them.
+      ...(name === 'image' ? ({ codec: 'UNCOMPRESSED', encoding: 'PLAIN', statistics: false } as const) : {}),
     }));
     const total = columns[0]?.data.length ?? 0;
     await writer.write({ columnData: columns, rowGroupSize: Math.max(1, total) });

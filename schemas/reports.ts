@@ -48,7 +48,28 @@ export interface CurationReport {
   readonly mix: {
     readonly requested: { readonly english: number };
     readonly realised: { readonly english: number };
+    /** What kept the mix from being met, in words; empty when it was met. */
     readonly shortfalls: readonly string[];
+    /** The same by language: rows that the mix asked for, rows that there are, and how many are missing to it. */
+    readonly missing: readonly {
+      /** `*` stands for all languages but English together. */
+      readonly language: string;
+      readonly requested: number;
+      readonly available: number;
+      readonly missing: number;
+    }[];
+  };
+  /** What terms were balanced to; absent where they weren't. */
+  readonly balance?: {
+    readonly englishThreshold: number;
+    /** The share of matches that terms under their threshold have, of English and so of all; null without English. */
+    readonly tailShare: number | null;
+    readonly languages: readonly {
+      readonly language: string;
+      readonly terms: number;
+      /** Rows of a term from which on its rows are thinned out. */
+      readonly threshold: number;
+    }[];
   };
   readonly languages: readonly LanguageReport[];
   readonly regions: { readonly rows: number; readonly regions: number };

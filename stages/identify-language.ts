@@ -18,10 +18,12 @@ export type IdentifyLanguageOptions = z.infer<typeof identifyLanguageOptionsSche
  * once a run, by default the program's own; throws when its file is no whole model.
  */
 export function identifyLanguage(options: IdentifyLanguageOptions, modelPath?: string): Stage {
+  let loading: Promise<LanguageModel> | undefined;
   return {
     name: 'identify-language',
     async *run(batches) {
-      const model = await loadLanguageModel(modelPath);
+      loading ??= loadLanguageModel(modelPath);
+      const model = await loading;
       for await (const batch of batches) yield identifyBatch(model, batch, options);
     },
   };

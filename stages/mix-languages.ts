@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { column, takeRows } from '../schemas/batches.ts';
+import { column } from '../schemas/batches.ts';
 import type { Stage } from '../schemas/stage.ts';
+import { applyVerdicts, type FilterMode, filterModes, type Verdict } from '../schemas/verdicts.ts';
 import { type MixPlan, mixDraw } from './mix/plan.ts';
 
 const stage = 'mix-languages';
@@ -17,6 +18,12 @@ export const mixOptionsSchema = z.strictObject({
   temperature: z.number().min(1).default(2),
   /** Rows kept at the most; as many as the shares allow when absent. */
   rows: z.int().positive().optional(),
+  /** Rows of a language at the most, by its tag (`en`, `de`); what it may not take goes to the others. */
+  caps: z.record(z.string(), z.int().min(0)).default({}),
+  /** Rows of any language at the most that `caps` doesn't name, English among them. */
+  maxPerLanguage: z.int().positive().optional(),
+  /** `drop` leaves out what is over a share; `label` keeps it, and says in `labels` what would have been dropped. */
+  mode: z.enum(filterModes).default('drop'),
 });
 
 /** Options of {@link mixLanguages}, with their defaults filled in. */
@@ -26,27 +33,31 @@ export type MixOptions = z.infer<typeof mixOptionsSchema>;
  * Applies a plan of the mix: a row is kept when the draw of its key is at or under its language's threshold. Any
  * order of the rows, and any split of the work, keeps the same ones.
  */
-export function mixLanguages(plan: MixPlan, seed: number): Stage {
+export function mixLanguages(plan: MixPlan, seed: number, mode: FilterMode = 'drop'): Stage {
   return {
     name: stage,
     async *run(batches, context) {
       for await (const batch of batches) {
         context.signal.throwIfAborted();
         const [keys, languages] = [column(batch, 'key'), column(batch, 'language')];
-        const kept: number[] = [];
-        for (let i = 0; i < batch.numRows; i += 1) {
-          const [key, language]: [string, string] = [keys.get(i), languages.get(i)];
-          const planned = plan.languages[language];
-          if (planned !== undefined && mixDraw(key, seed) <= planned.threshold) kept.push(i);
-          else if (planned === undefined) {
-            context.drop({ key, stage, reason: 'unknown-language', value: language });
-          } else {
-            const value = `${language}: ${planned.quota} of ${planned.available}`;
-            context.drop({ key, stage, reason: 'over-share', value });
-          }
-        }
-        if (kept.length > 0) yield kept.length === batch.numRows ? batch : takeRows(batch, kept);
+        const verdicts: (Verdict | undefined)[] = [];
+        for (let i = 0; i < batch.numRows; i += 1)
+          verdicts.push(verdictOf(plan, seed, keys.get(i), languages.get(i)));
+        const kept = applyVerdicts(batch, verdicts, { stage, mode }, context);
+        if (kept !== null) yield kept;
       }
     },
   };
+}
+
+function verdictOf(plan: MixPlan, seed: number, key: string, language: string): Verdict | undefined {
+  const planned = plan.languages[language];
+  if (planned === undefined) return { reason: 'unknown-language', value: language };
+  const { quota, available, threshold } = planned;
+  const draw = mixDraw(key, seed);
+  if (draw <= threshold) return undefined;
+  const of = `${language}: ${quota} of ${available}`;
+  // A language that is given nothing has no draw that would have been kept.
+  const value = quota === 0 ? of : `draw ${draw.toFixed(4)} > ${threshold.toFixed(4)}, ${of}`;
+  return { reason: 'over-share', value };
 }

@@ -13,6 +13,12 @@ export const readShardsOptionsSchema = z.strictObject({
   batchRows: z.int().positive().default(256),
 });
 
+/** A shard of which only the row groups from `from` up to, not including, `to` are read; all where absent. */
+export interface ShardPart {
+  readonly path: string;
+  readonly rowGroups?: { readonly from: number; readonly to: number };
+}
+
 /** Options of {@link readShards}, with their defaults filled in. */
 export type ReadShardsOptions = z.infer<typeof readShardsOptionsSchema>;
 
@@ -27,16 +33,19 @@ const mostEntries = 1_000_000;
  * have the wrong type.
  */
 export async function* readShards(
-  shards: readonly string[],
+  shards: readonly (string | ShardPart)[],
   options: ReadShardsOptions,
   context: StageContext,
 ): AsyncGenerator<RecordBatch> {
   const preset: Preset = presets[options.preset];
-  for (const path of shards) {
+  for (const part of shards) {
     context.signal.throwIfAborted();
-    const shard = await openOrQuarantine(path, preset, context);
+    const { path, rowGroups }: ShardPart = typeof part === 'string' ? { path: part } : part;
+    const { from, to } = rowGroups ?? { from: 0, to: undefined };
+    // Of a shard's parts the first one says what is wrong with all of it.
+    const shard = await openOrQuarantine(path, preset, from === 0 ? context : { quarantine() {} });
     if (shard === null) continue;
-    for (const { index, rows } of shard.rowGroups) {
+    for (const { index, rows } of shard.rowGroups.slice(from, to)) {
       context.signal.throwIfAborted();
       const batch = await readRowGroup(shard, index, rows, preset, context);
       for (let start = 0; batch !== null && start < batch.numRows; start += options.batchRows) {
@@ -59,7 +68,7 @@ export async function countRows(shards: readonly string[]): Promise<number> {
 async function openOrQuarantine(
   path: string,
   preset: Preset,
-  context: StageContext,
+  context: Pick<StageContext, 'quarantine'>,
 ): Promise<OpenShard | null> {
   const refuse = (reason: string, detail: string) => {
     context.quarantine({ key: null, shard: path, rowGroup: null, row: null, stage, reason, detail });

@@ -1,12 +1,60 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { areaUnderCurve } from '../bench/curation/mismatched.ts';
 import { benchTrain } from '../bench/train.ts';
 import { createOnnxExecutor } from '../models/onnx-executor.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const execute = promisify(execFile);
+
+const benched = async (...args: string[]): Promise<Record<string, number>> => {
+  const command = ['--import', 'tsx', join(root, 'bench/main.ts'), ...args, '--json'];
+  const { stdout } = await execute(process.execPath, command, { cwd: root });
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+};
+
+describe('the bench of curation', () => {
+  it('scores filters, duplicates and languages against the planted truth', async () => {
+    const figures = await benched('curation', '--rows', '150');
+    expect(figures.rows).toBe(150);
+    expect(figures.truncatedRecall).toBe(1);
+    expect(figures.exactDuplicateRecall).toBe(1);
+    expect(figures.nearDuplicatePairs).toBeGreaterThan(0);
+    expect(figures.languageEnglishRecall).toBeGreaterThan(0.8);
+    expect(figures.leftOut).toMatch('--teacher');
+  }, 300_000);
+
+  it('has the area under the curve of the pairs that are ordered right', () => {
+    expect(areaUnderCurve([1, 2], [3, 4])).toBe(1);
+    expect(areaUnderCurve([3, 4], [1, 2])).toBe(0);
+    const scores = fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 30 });
+    fc.assert(
+      fc.property(scores, scores, (positives, negatives) => {
+        let right = 0;
+        for (const p of positives) for (const n of negatives) right += p < n ? 1 : p === n ? 0.5 : 0;
+        const expected = right / (positives.length * negatives.length);
+        expect(areaUnderCurve(positives, negatives)).toBeCloseTo(expected, 12);
+      }),
+    );
+  });
+});
+
+describe('the bench of throughput', () => {
+  it('measures every ratio, of few rows', async () => {
+    const figures = await benched('throughput', '--rows', '8');
+    const ratios = [
+      'imagesRatio',
+      'imagesRatioProbe',
+      'workersRatio',
+      'metadataRatio',
+      'memoryRatio50over10',
+    ];
+    for (const name of ratios) expect(figures[name]).toBeGreaterThan(0);
+  }, 300_000);
+});
 
 describe('the bench of duplicates', () => {
   it('builds a pool of the rows asked for, and prints its figures as one JSON object last', async () => {

@@ -12,7 +12,13 @@ const program = join(root, 'pipeline/cli/assay.js');
 const execute = promisify(execFile);
 
 /** The commands of a guide that reads top to bottom, in the order of a person's work. */
-const guides = ['curate.md', 'distill.md', 'duplicates.md'];
+const guides = [
+  'curate.md',
+  'distill.md',
+  'duplicates.md',
+  'stages/mix-languages.md',
+  'stages/balance-terms.md',
+];
 
 interface Block {
   readonly language: string;

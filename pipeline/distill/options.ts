@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { augmentationSchema } from '../../models/augment-pixels.ts';
-import { towersConfigSchema } from '../../models/towers.ts';
+import { towersConfigSchema } from '../../models/towers/config.ts';
 
 /** How a pair of towers is trained: Adam, warm-up, cosine (SigLIP 2, section 3). */
 export const trainingOptionsSchema = z.strictObject({

@@ -15,8 +15,10 @@ export function findsNear(config: Pick<Config, 'deduplicate' | 'decontaminate'>)
 export function workFiles(folder: string) {
   const file = (name: string) => join(folder, 'work', `${name}.parquet`);
   return {
-    facts: file('facts'),
-    fingerprints: file('fingerprints'),
+    // One file of each a task of the first pass.
+    facts: join(folder, 'work', 'admitted', '*', 'facts.parquet'),
+    fingerprints: join(folder, 'work', 'admitted', '*', 'fingerprints.parquet'),
+    terms: join(folder, 'work', 'admitted', '*', 'terms.parquet'),
     evaluation: { facts: file('evaluation'), fingerprints: file('evaluation-fingerprints') },
   };
 }
@@ -55,6 +57,7 @@ export function reduceOptions(config: Config, folder: string, signal: AbortSigna
           dropsRows: config.decontaminate.mode === 'drop',
         }
       : null,
+    balance: config.balance.enabled ? { ...config.balance, terms: files.terms } : null,
     signal,
     dropsDuplicates: mode === 'drop',
   };

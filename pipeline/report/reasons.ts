@@ -14,6 +14,7 @@ const reasons: Readonly<Record<string, string>> = {
   'near-duplicate': 'nearly the same picture as a kept row',
   'near-evaluation': 'in an evaluation set, or nearly the same picture as one of its images',
   'unknown-language': 'the language cannot be told',
+  balance: 'its terms are frequent in its language, and it was not drawn',
   'over-share': 'the mix asks for no more of its language',
 };
 
@@ -25,6 +26,7 @@ const stages: Readonly<Record<string, string>> = {
   'identify-language': 'Identify language',
   decontaminate: 'Decontaminate',
   deduplicate: 'Deduplicate',
+  'balance-terms': 'Balance terms',
   'mix-languages': 'Mix languages',
   'label-regions': 'Label regions',
   'embed-with-teacher': 'Embed with the teacher',

@@ -1,4 +1,6 @@
 import { hashUniform } from '../../schemas/random.ts';
+import { type Shortfalls, shortfallsOf } from './shortfalls.ts';
+import { waterFill } from './water-fill.ts';
 
 /** What the plan gives one language. */
 export interface PlannedLanguage {
@@ -11,11 +13,9 @@ export interface PlannedLanguage {
 }
 
 /** The mix of a whole data set: what was asked for, and what each language is given. */
-export interface MixPlan {
+export interface MixPlan extends Shortfalls {
   readonly requestedEnglish: number;
   readonly languages: Readonly<Record<string, PlannedLanguage>>;
-  /** What kept the plan from being met, in words; empty when it is met. */
-  readonly shortfalls: readonly string[];
 }
 
 /** How quotas are shared; see `mixOptionsSchema`. */
@@ -24,6 +24,8 @@ export interface QuotaOptions {
   readonly rest: 'natural' | 'uniform' | 'temperature';
   readonly temperature: number;
   readonly rows?: number | undefined;
+  readonly caps?: Readonly<Record<string, number>> | undefined;
+  readonly maxPerLanguage?: number | undefined;
 }
 
 /** The seeded draw of a key, in [0, 1): the one that thresholds are set over. */
@@ -33,98 +35,55 @@ export function mixDraw(key: string, seed: number): number {
 
 /**
  * Shares a data set among its languages: as many rows as the asked shares of English and of the rest allow, and the
- * rest shared by weight, none given more than it has. Pure and exact: quotas are whole rows, by largest remainder.
+ * rest shared by weight, none given more than it has or than its cap. Pure and exact: quotas are whole rows, by
+ * largest remainder. What the data lacks for the mix that was asked for is said, language by language.
  */
 export function planQuotas(
   counts: Readonly<Record<string, number>>,
   options: QuotaOptions,
-): { quotas: Record<string, number>; shortfalls: string[] } {
-  const english = counts.en ?? 0;
-  const rest = Object.entries(counts)
-    .filter(([language, count]) => language !== 'en' && language !== 'und' && count > 0)
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  const others = rest.reduce((sum, [, count]) => sum + count, 0);
-  const restShare = 1 - options.english;
-  const bounds = [
-    options.english > 0 ? english / options.english : Infinity,
-    restShare > 0 ? others / restShare : Infinity,
-    options.rows ?? Infinity,
-  ];
-  const total = Math.floor(Math.min(...bounds) + 1e-9);
+): { quotas: Record<string, number> } & Shortfalls {
+  const languages = Object.keys(counts)
+    .filter((language) => language !== 'en' && language !== 'und' && (counts[language] ?? 0) > 0)
+    .sort();
+  const limitOf = (language: string) => Math.min(counts[language] ?? 0, capOf(language, options));
+  const english = limitOf('en');
+  const limits = languages.map(limitOf);
+  const others = sum(limits);
+  const total = totalOf(english, others, options);
   const englishQuota = Math.min(english, Math.round(total * options.english));
-  const restQuota = Math.min(others, total - englishQuota);
-  const weights = rest.map(([, count]) => weightOf(count, options));
-  const shared = waterFill(
-    restQuota,
-    weights,
-    rest.map(([, count]) => count),
-  );
-  const quotas: Record<string, number> = englishQuota > 0 || english > 0 ? { en: englishQuota } : {};
-  rest.forEach(([language], i) => {
+  const weights = languages.map((language) => weightOf(counts[language] ?? 0, options));
+  const shared = waterFill(Math.min(others, total - englishQuota), weights, limits);
+  const quotas: Record<string, number> = englishQuota > 0 || 'en' in counts ? { en: englishQuota } : {};
+  languages.forEach((language, i) => {
     quotas[language] = shared[i] ?? 0;
   });
-  return { quotas, shortfalls: shortfallsOf(english, others, total, options) };
+  const rest = languages.map((language, i) => ({
+    language,
+    available: counts[language] ?? 0,
+    cap: capOf(language, options),
+    weight: weights[i] ?? 0,
+  }));
+  const found = { english: counts.en ?? 0, rest, total };
+  return { quotas, ...shortfallsOf(found, options) };
 }
+
+/** Rows of the largest mix: as many as were asked for, or as the shares allow. */
+function totalOf(english: number, others: number, options: QuotaOptions): number {
+  const { english: share, rows = Infinity } = options;
+  const englishRows = Math.round(rows * share);
+  if (Number.isFinite(rows) && englishRows <= english && rows - englishRows <= others) return rows;
+  const bounds = [share > 0 ? english / share : Infinity, share < 1 ? others / (1 - share) : Infinity, rows];
+  return Math.floor(Math.min(...bounds) + 1e-9);
+}
+
+/** Rows of a language at the most: its own cap, or the one of every language. */
+export function capOf(language: string, options: Pick<QuotaOptions, 'caps' | 'maxPerLanguage'>): number {
+  return options.caps?.[language] ?? options.maxPerLanguage ?? Infinity;
+}
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
 function weightOf(count: number, options: QuotaOptions): number {
   if (options.rest === 'uniform') return 1;
   return options.rest === 'natural' ? count : count ** (1 / options.temperature);
-}
-
-/**
- * Shares `total` by weight, none over its cap: what a capped one can't take goes to the others, by weight again.
- * Whole numbers by largest remainder, ties to the earlier. Sums to min(total, sum of caps).
- */
-export function waterFill(total: number, weights: readonly number[], caps: readonly number[]): number[] {
-  const shares = new Array<number>(weights.length).fill(0);
-  let left = Math.min(
-    total,
-    caps.reduce((sum, cap) => sum + cap, 0),
-  );
-  let open = weights.map((_, i) => i).filter((i) => (weights[i] ?? 0) > 0 && (caps[i] ?? 0) > 0);
-  while (open.length > 0 && left > 0) {
-    const weight = open.reduce((sum, i) => sum + (weights[i] ?? 0), 0);
-    const full = open.filter((i) => (left * (weights[i] ?? 0)) / weight >= (caps[i] ?? 0));
-    if (full.length === 0) {
-      largestRemainder(left, open, weights, weight, shares);
-      break;
-    }
-    for (const i of full) {
-      shares[i] = caps[i] ?? 0;
-      left -= caps[i] ?? 0;
-    }
-    const closed = new Set(full);
-    open = open.filter((i) => !closed.has(i));
-  }
-  return shares;
-}
-
-function largestRemainder(
-  left: number,
-  open: readonly number[],
-  weights: readonly number[],
-  weight: number,
-  shares: number[],
-): void {
-  const exact = open.map((i) => ({ i, share: (left * (weights[i] ?? 0)) / weight }));
-  let over = left;
-  for (const { i, share } of exact) {
-    shares[i] = Math.floor(share);
-    over -= Math.floor(share);
-  }
-  const byRemainder = [...exact].sort((a, b) => (b.share % 1) - (a.share % 1) || a.i - b.i);
-  for (const { i } of byRemainder.slice(0, over)) shares[i] = (shares[i] ?? 0) + 1;
-}
-
-function shortfallsOf(english: number, others: number, total: number, options: QuotaOptions): string[] {
-  const shortfalls: string[] = [];
-  const share = `${(options.english * 100).toFixed(1)}%`;
-  if (english === 0 && options.english > 0) shortfalls.push(`no English row for a mix of ${share} English`);
-  if (others === 0 && options.english < 1)
-    shortfalls.push(`no non-English row for a mix of ${share} English`);
-  if (options.rows !== undefined && total < options.rows) {
-    const short = english / options.english < others / (1 - options.english) ? 'English' : 'non-English';
-    shortfalls.push(`${options.rows} rows were asked for, and ${short} rows allow ${total}`);
-  }
-  return shortfalls;
 }

@@ -125,7 +125,8 @@ describe('a curation run', () => {
       await writeSource(path, rows.slice(i * 41, (i + 1) * 41), 2_000);
     await curate(configFor(others), join(folder, 'other'), run());
     const one = await keptKeys(join(folder, 'run', 'shards', '00000.parquet'));
-    expect(await keptKeys(join(folder, 'other', 'shards', '00000.parquet'))).toEqual(one);
+    const other = await keptKeys(join(folder, 'other', 'shards', '00000.parquet'));
+    expect([...other].sort()).toEqual([...one].sort());
   });
 
   it('keeps other rows under another seed', async () => {

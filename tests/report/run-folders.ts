@@ -134,6 +134,7 @@ export const curationReport: CurationReport = {
   mix: {
     requested: { english: 0.25 },
     realised: { english: 1 / 3 },
+    missing: [],
     shortfalls: ['English: 1 row too many'],
   },
   languages: ['en', 'ar', 'de'].map((language) => ({

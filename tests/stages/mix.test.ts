@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { batchOf } from '../../schemas/batches.ts';
 import { curatedTypes, rowTypes } from '../../schemas/rows.ts';
-import { type MixPlan, mixDraw, planQuotas, waterFill } from '../../stages/mix/plan.ts';
+import { type MixPlan, mixDraw, planQuotas, type QuotaOptions } from '../../stages/mix/plan.ts';
+import { waterFill } from '../../stages/mix/water-fill.ts';
 import { mixLanguages } from '../../stages/mix-languages.ts';
 import { rememberingContext, runStage, valuesOf } from '../support.ts';
 
@@ -40,29 +41,117 @@ describe('quotas of the mix', () => {
     expect(planQuotas({ en: 100 }, natural)).toEqual({
       quotas: { en: 0 },
       shortfalls: ['no non-English row for a mix of 90.0% English'],
+      missing: [{ language: '*', requested: 11, available: 0, missing: 11 }],
     });
-    const short = planQuotas({ en: 90, de: 50 }, { ...natural, rows: 1000 });
+    const short = planQuotas({ en: 90, de: 150 }, { ...natural, rows: 1000 });
     expect(short.shortfalls).toEqual(['1000 rows were asked for, and English rows allow 100']);
+    expect(short.missing).toEqual([{ language: 'en', requested: 900, available: 90, missing: 810 }]);
   });
 
-  it('holds for any counts and shares: within what there is, and English within a row of its share', () => {
-    const languages = fc.dictionary(fc.stringMatching(/^[a-z]{2,3}$/), fc.nat(5000), { maxKeys: 30 });
-    const options = fc.record({
-      english: fc.double({ min: 0, max: 1, noNaN: true }),
-      rest: fc.constantFrom('natural', 'uniform', 'temperature'),
-      temperature: fc.double({ min: 1, max: 10, noNaN: true }),
+  it('names each language that lacks rows for an equal share', () => {
+    const found = planQuotas({ en: 900, de: 500, fr: 500, wo: 4 }, { ...natural, rest: 'uniform' });
+    expect(found.missing).toEqual([{ language: 'wo', requested: 33, available: 4, missing: 29 }]);
+    expect(found.shortfalls).toEqual(['rows are missing for the uniform shares of the rest: wo 29 of 33']);
+  });
+
+  it('keeps languages under their caps, English among them, and says when caps are what is short', () => {
+    const counts = { en: 900, de: 500, fr: 500, wo: 4 };
+    expect(planQuotas(counts, { ...natural, caps: { de: 10 } }).quotas).toEqual({
+      en: 900,
+      de: 10,
+      fr: 89,
+      wo: 1,
     });
+    expect(planQuotas(counts, { ...natural, maxPerLanguage: 90, caps: { fr: 200 } }).quotas.en).toBe(90);
+    const short = planQuotas(counts, { ...natural, rows: 500, caps: { en: 90 } });
+    expect(short.quotas).toEqual({ en: 90, de: 5, fr: 5, wo: 0 });
+    expect(short.shortfalls).toEqual(['500 rows were asked for, and the caps of English rows allow 100']);
+    expect(short.missing).toEqual([{ language: 'en', requested: 450, available: 900, missing: 360 }]);
+    const capped = planQuotas(
+      { en: 900, de: 500 },
+      { ...natural, rows: 1000, maxPerLanguage: 900, caps: { de: 40 } },
+    );
+    expect(capped.missing).toEqual([{ language: '*', requested: 100, available: 40, missing: 60 }]);
+  });
+
+  const countsOf = fc
+    .tuple(fc.dictionary(fc.stringMatching(/^[a-z]{2,3}$/), fc.nat(5000), { maxKeys: 30 }), fc.nat(5000))
+    .map(([rest, en]): Record<string, number> => ({ ...rest, en }));
+  const asked: fc.Arbitrary<QuotaOptions> = fc.record({
+    english: fc.double({ min: 0, max: 1, noNaN: true }),
+    rest: fc.constantFrom('natural', 'uniform', 'temperature'),
+    temperature: fc.double({ min: 1, max: 10, noNaN: true }),
+    rows: fc.option(fc.integer({ min: 1, max: 9000 }), { nil: undefined }),
+    maxPerLanguage: fc.option(fc.integer({ min: 1, max: 4000 }), { nil: undefined }),
+    caps: fc.dictionary(fc.constantFrom('en', 'de', 'fr', 'ab', 'zu'), fc.nat(3000)),
+  });
+
+  it('holds for any counts and shares: within what there is and its caps, English within a row of its share', () => {
     fc.assert(
-      fc.property(languages, fc.nat(5000), options, (rest, en, asked) => {
-        const counts: Record<string, number> = { ...rest, en };
-        const { quotas } = planQuotas(counts, asked as Parameters<typeof planQuotas>[1]);
+      fc.property(countsOf, asked, (counts, options) => {
+        const { quotas } = planQuotas(counts, options);
         for (const [language, quota] of Object.entries(quotas)) {
           expect(Number.isInteger(quota)).toBe(true);
           expect(quota).toBeGreaterThanOrEqual(0);
           expect(quota).toBeLessThanOrEqual(counts[language] ?? 0);
+          expect(quota).toBeLessThanOrEqual(options.caps?.[language] ?? options.maxPerLanguage ?? Infinity);
         }
-        const sum = total(Object.values(quotas));
-        expect(Math.abs((quotas.en ?? 0) - sum * asked.english)).toBeLessThanOrEqual(1);
+        const kept = total(Object.values(quotas));
+        expect(kept).toBeLessThanOrEqual(options.rows ?? Infinity);
+        expect(Math.abs((quotas.en ?? 0) - kept * options.english)).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
+  it('keeps as many rows as were asked for when nothing is missing, and says what is whenever it does not', () => {
+    fc.assert(
+      fc.property(countsOf, asked, (counts, options) => {
+        const { quotas, missing, shortfalls } = planQuotas(counts, options);
+        const kept = total(Object.values(quotas));
+        if (options.rows !== undefined && missing.length === 0) expect(kept).toBe(options.rows);
+        expect(shortfalls.length > 0).toBe(missing.length > 0);
+        for (const row of missing) {
+          expect(row.missing).toBeGreaterThan(0);
+          expect(row.missing).toBeLessThanOrEqual(row.requested);
+          if (row.language !== '*') expect(row.available).toBe(counts[row.language]);
+        }
+      }),
+    );
+  });
+
+  it('is met to the row once what is missing has been added', () => {
+    fc.assert(
+      fc.property(countsOf, fc.integer({ min: 1, max: 9000 }), (counts, rows) => {
+        const options = { english: 0.9, rest: 'uniform', temperature: 1, rows } as const;
+        const more = { ...counts };
+        for (const { language, missing } of planQuotas(counts, options).missing) {
+          const added = language === '*' ? 'de' : language;
+          more[added] = (more[added] ?? 0) + missing;
+        }
+        const met = planQuotas(more, options);
+        expect(met.missing).toEqual([]);
+        expect(total(Object.values(met.quotas))).toBe(rows);
+      }),
+    );
+  });
+
+  it('keeps no fewer rows when there are more of a language', () => {
+    fc.assert(
+      fc.property(countsOf, asked, fc.nat(), fc.nat(1000), (counts, options, which, more) => {
+        const languages = Object.keys(counts);
+        const language = languages[which % languages.length] ?? 'en';
+        const larger = { ...counts, [language]: (counts[language] ?? 0) + more };
+        const kept = (all: Record<string, number>) => total(Object.values(planQuotas(all, options).quotas));
+        expect(kept(larger)).toBeGreaterThanOrEqual(kept(counts));
+      }),
+    );
+  });
+
+  it('hangs on no order of the languages', () => {
+    fc.assert(
+      fc.property(countsOf, asked, (counts, options) => {
+        const reversed = Object.fromEntries(Object.entries(counts).reverse());
+        expect(planQuotas(reversed, options)).toEqual(planQuotas(counts, options));
       }),
     );
   });
@@ -98,6 +187,7 @@ describe('applying the mix', () => {
       de: { available: 100, quota: 30, threshold: 0.3 },
     },
     shortfalls: [],
+    missing: [],
   };
 
   it('keeps the same rows in any order and any split of the work', async () => {
@@ -127,7 +217,10 @@ describe('applying the mix', () => {
     const outside = batchFor([{ key: 'x', language: 'und' }]);
     const out = await runStage(mixLanguages(plan, 7), context, batchFor(rows), outside);
     expect(dropped.at(-1)).toMatchObject({ key: 'x', reason: 'unknown-language', value: 'und' });
-    expect(dropped[0]).toMatchObject({ reason: 'over-share', value: 'de: 30 of 100' });
+    expect(dropped[0]).toMatchObject({
+      reason: 'over-share',
+      value: expect.stringMatching(/^draw 0\.\d{4} > 0\.3000, de: 30 of 100$/),
+    });
     expect(dropped.length + valuesOf(out, 'key').length).toBe(401);
     const late = dropped.filter(({ reason }) => reason === 'over-share');
     expect(late.every(({ key }) => mixDraw(key, 7) > 0.3)).toBe(true);

@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import { openShard, type RowGroupFacts } from '../../schemas/parquet-reader.ts';
+
+/** What a plan needs of one shard. */
+export interface ShardFacts {
+  readonly path: string;
+  /** Its size and a sha256 of its footer: the same wherever the file lies and whatever it is called. */
+  readonly identity: string;
+  /** Empty for a file that has no sound parquet footer: such a shard is one task. */
+  readonly rowGroups: readonly RowGroupFacts[];
+}
+
+/** One piece of the first pass: a run of row groups of one shard, which one process takes from start to end. */
+export interface AdmitTask {
+  /** Its place among the tasks: what it leaves is taken up in this order. */
+  readonly position: number;
+  /** What it works on, by content: size, footer and row groups. Two runs over the same data have the same. */
+  readonly identity: string;
+  readonly path: string;
+  /** The row groups from `from` up to, not including, `to`; all of the shard where absent. */
+  readonly rowGroups?: { readonly from: number; readonly to: number };
+  /** Rows that the footer promises; 0 where there is none. */
+  readonly rows: number;
+}
+
+/** Uncompressed bytes of a task's row groups, which are never split: enough to be worth a task's start. */
+const taskBytes = 32 * 1024 * 1024;
+
+/**
+ * Cuts shards into tasks, in an order that hangs on what is in the shards: not on their names, their folders or the
+ * order in which they are given. Pure.
+ */
+export function planTasks(shards: readonly ShardFacts[], bytes: number = taskBytes): AdmitTask[] {
+  const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+  const sorted = [...shards].sort((a, b) => order(a.identity, b.identity) || order(a.path, b.path));
+  return sorted.flatMap(cutInto(bytes)).map((task, position) => ({ position, ...task }));
+}
+
+const cutInto =
+  (bytes: number) =>
+  ({ path, identity, rowGroups }: ShardFacts): Omit<AdmitTask, 'position'>[] => {
+    if (rowGroups.length === 0) return [{ identity, path, rows: 0 }];
+    const tasks: Omit<AdmitTask, 'position'>[] = [];
+    let [from, held, rows] = [0, 0, 0];
+    const cut = (to: number) => {
+      tasks.push({ identity: `${identity}:${from}-${to}`, path, rowGroups: { from, to }, rows });
+      [from, held, rows] = [to, 0, 0];
+    };
+    rowGroups.forEach((group, i) => {
+      if (i > from && held + group.bytes > bytes) cut(i);
+      held += group.bytes;
+      rows += group.rows;
+    });
+    cut(rowGroups.length);
+    return tasks;
+  };
+
+/** Reads what a plan needs of a shard. Throws only where the file can't be opened. */
+export async function readShardFacts(path: string): Promise<ShardFacts> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    const tail = await readTail(file, size);
+    const shard = await openShard(path).catch(() => null);
+    const identity = `${createHash('sha256').update(tail).digest('hex')}:${size}`;
+    return { path, identity, rowGroups: shard?.rowGroups ?? [] };
+  } finally {
+    await file.close();
+  }
+}
+
+const usualTail = 64 * 1024;
+
+/** A parquet file's footer, and its length and magic after it; of another file the last 64 KiB. */
+async function readTail(file: FileHandle, size: number): Promise<Uint8Array> {
+  const usual = await readLast(file, size, Math.min(size, usualTail));
+  if (usual.length < 8 || usual.toString('latin1', usual.length - 4) !== 'PAR1') return usual;
+  const footer = usual.readUInt32LE(usual.length - 8) + 8;
+  if (footer > size) return usual;
+  return footer <= usual.length ? usual.subarray(usual.length - footer) : await readLast(file, size, footer);
+}
+
+async function readLast(file: FileHandle, size: number, bytes: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, size - bytes);
+  return buffer.subarray(0, bytesRead);
+}

@@ -1,0 +1,95 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { StageContext } from '../../schemas/stage.ts';
+import { checkImages } from '../../stages/check-images.ts';
+import { cleanTexts } from '../../stages/clean-texts.ts';
+import { fingerprintMeasure } from '../../stages/duplicates/fingerprint-column.ts';
+import { hashImages } from '../../stages/hash-images.ts';
+import { identifyLanguage } from '../../stages/identify-language.ts';
+import { readShards } from '../../stages/read-shards.ts';
+import { openTermFile } from '../balance/term-file.ts';
+import type { Config } from '../config.ts';
+import { findsNear, withoutMeasures } from '../duplicates/settings.ts';
+import { openFacts } from '../facts.ts';
+import { chainStages, type StageFigures } from '../funnel.ts';
+import { createSpool } from '../spool.ts';
+import type { AdmitTask } from './plan.ts';
+
+/** What a task came to, beside the files that it left. */
+export interface TaskResult {
+  /** Rows admitted. */
+  readonly rows: number;
+  readonly figures: readonly StageFigures[];
+  /** Rows by identified language. */
+  readonly seen: Readonly<Record<string, number>>;
+}
+
+/** How a task's stages are handed what they need, and watched. */
+export interface TaskHooks {
+  readonly context: StageContext;
+  /** After each batch: rows read so far. */
+  afterBatch(read: number): Promise<void>;
+}
+
+/** Ids of a task's rows begin at its position times this, so that they are one row's each over all tasks. */
+const idsOfTask = 2 ** 32;
+
+/** The files that a task leaves in its folder for the second pass and for the reduction. */
+export function taskFiles(folder: string) {
+  return {
+    rows: join(folder, 'rows.arrows'),
+    facts: join(folder, 'facts.parquet'),
+    fingerprints: join(folder, 'fingerprints.parquet'),
+    terms: join(folder, 'terms.parquet'),
+  };
+}
+
+/**
+ * Makes what runs the tasks of a recipe's first pass, one after another: reads rows, checks and hashes images, cleans
+ * texts, identifies the language. A task leaves its rows and their facts in the folder it is given, the same bytes
+ * whichever process runs it and whatever ran before.
+ */
+export function createTaskRunner(config: Config) {
+  const input = config.input as NonNullable<Config['input']>;
+  const near = findsNear(config);
+  const stages = [
+    checkImages(config.images, near ? [fingerprintMeasure] : []),
+    hashImages(),
+    cleanTexts({ ...config.texts, seed: config.seed }),
+    identifyLanguage(config.language),
+  ];
+  return async (task: AdmitTask, folder: string, hooks: TaskHooks): Promise<TaskResult> => {
+    const { context } = hooks;
+    await mkdir(folder, { recursive: true });
+    const source = { name: 'read-shards', batches: readShards([task], input, context) };
+    const chain = chainStages(source, stages, context);
+    const files = taskFiles(folder);
+    const spool = createSpool(files.rows);
+    const fingerprints = near ? files.fingerprints : undefined;
+    const firstId = task.position * idsOfTask;
+    const facts = await openFacts(files.facts, config.seed, fingerprints, firstId);
+    const terms = config.balance.enabled ? await openTermFile(files.terms, config.seed, firstId) : null;
+    let rows = 0;
+    try {
+      for await (const batch of chain.batches) {
+        await facts.write(batch);
+        await terms?.write(batch);
+        await spool.write(withoutMeasures(batch));
+        rows += batch.numRows;
+        await hooks.afterBatch(chain.figures()[0]?.out ?? rows);
+      }
+    } catch (error) {
+      await facts.abort();
+      await terms?.abort();
+      throw error;
+    } finally {
+      await spool.close();
+    }
+    await facts.close();
+    await terms?.close();
+    return { rows, figures: chain.figures(), seen: facts.seen() };
+  };
+}
+
+/** Runs one task of the first pass. */
+export type TaskRunner = ReturnType<typeof createTaskRunner>;
