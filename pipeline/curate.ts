@@ -10,6 +10,7 @@ import { checkImages } from '../stages/check-images.ts';
 import { cleanTexts } from '../stages/clean-texts.ts';
 import { decontaminate } from '../stages/decontaminate.ts';
 import { deduplicate } from '../stages/deduplicate.ts';
+import { dropBoilerplate } from '../stages/drop-boilerplate.ts';
 import { fingerprintMeasure } from '../stages/duplicates/fingerprint-column.ts';
 import { embedWithTeacher } from '../stages/embed-with-teacher.ts';
 import { hashImages } from '../stages/hash-images.ts';
@@ -142,7 +143,12 @@ async function admit(run: Run, shards: readonly string[]) {
   const task = run.progress.start('reading and cleaning', await countRows(shards), 'rows');
   const spool = createSpool(join(folder, 'work', 'admitted.arrows'));
   const files = workFiles(folder);
-  const facts = await openFacts(files.facts, config.seed, findsNear(config) ? files.fingerprints : undefined);
+  const facts = await openFacts(
+    files.facts,
+    config.seed,
+    findsNear(config) ? files.fingerprints : undefined,
+    config.boilerplate.enabled ? files.texts : undefined,
+  );
   let rows = 0;
   try {
     for await (const batch of chain.batches) {
@@ -174,6 +180,10 @@ async function finish(
   const stages: Stage[] = config.decontaminate
     ? [decontaminate(reduction.contaminatedOf, config.decontaminate.mode)]
     : [];
+  if (config.boilerplate.enabled) {
+    const { mode } = config.boilerplate;
+    stages.push(dropBoilerplate(reduction.boilerplateOf, { mode, seed: config.seed }));
+  }
   stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate.mode));
   if (plan) stages.push(mixLanguages(plan, config.seed));
   const { concurrency, maxPixels } = config.images;
@@ -227,6 +237,9 @@ function leftOut(config: Config, evaluationSet: EvaluationSetFacts | null): { st
     const { undecodable, rows } = evaluationSet;
     const why = `${undecodable} of ${rows} evaluation images cannot be decoded: they are found by their bytes alone`;
     out.push({ stage: 'decontaminate', why });
+  }
+  if (!config.boilerplate.enabled) {
+    out.push({ stage: 'drop-boilerplate', why: 'boilerplate.enabled is false' });
   }
   if (!config.mix.enabled) out.push({ stage: 'mix-languages', why: 'mix.enabled is false' });
   if (config.regions.detector === 'none')

@@ -4,6 +4,7 @@ import { openParquetWriter } from '../schemas/parquet-writer.ts';
 import { fingerprintMeasure } from '../stages/duplicates/fingerprint-column.ts';
 import { mixDraw } from '../stages/mix/plan.ts';
 import { openFingerprintFile } from './duplicates/fingerprint-file.ts';
+import { openTextFile } from './texts/text-file.ts';
 
 /** The few facts of each admitted row that decisions over the whole data set need. */
 export interface Facts {
@@ -28,10 +29,17 @@ const columns = [
 
 /**
  * Opens the parquet file that DuckDB reduces: id (the row's place in this file), key, shard, row_group, row, sha256,
- * language, pixels, draw. With a path for them, the column `fingerprint` of the batches goes to a file of its own.
+ * language, pixels, draw. With a path for them, the column `fingerprint` of the batches goes to a file of its own, and so
+ * does what is counted of `alt_texts`.
  */
-export async function openFacts(path: string, seed: number, fingerprints?: string): Promise<Facts> {
+export async function openFacts(
+  path: string,
+  seed: number,
+  fingerprints?: string,
+  texts?: string,
+): Promise<Facts> {
   const writer = await openParquetWriter(path);
+  const textFile = texts === undefined ? null : await openTextFile(texts);
   const fingerprintFile = fingerprints === undefined ? null : await openFingerprintFile(fingerprints);
   // The file has its schema also when no row is admitted.
   await writer.write(
@@ -66,14 +74,17 @@ export async function openFacts(path: string, seed: number, fingerprints?: strin
           columns.map(([name]) => name),
         ),
       );
+      await textFile?.write(first, batch);
       await fingerprintFile?.write(first, [...column(batch, fingerprintMeasure.column)]);
     },
     async close() {
       await writer.close();
+      await textFile?.close();
       await fingerprintFile?.close();
     },
     async abort() {
       await writer.abort();
+      await textFile?.abort();
       await fingerprintFile?.abort();
     },
     seen: () => seen,

@@ -16,6 +16,7 @@ export function workFiles(folder: string) {
   const file = (name: string) => join(folder, 'work', `${name}.parquet`);
   return {
     facts: file('facts'),
+    texts: file('texts'),
     fingerprints: file('fingerprints'),
     evaluation: { facts: file('evaluation'), fingerprints: file('evaluation-fingerprints') },
   };
@@ -54,6 +55,9 @@ export function reduceOptions(config: Config, folder: string, signal: AbortSigna
           ...files.evaluation,
           dropsRows: config.decontaminate.mode === 'drop',
         }
+      : null,
+    boilerplate: config.boilerplate.enabled
+      ? { ...config.boilerplate, texts: files.texts, dropsRows: config.boilerplate.mode === 'drop' }
       : null,
     signal,
     dropsDuplicates: mode === 'drop',
