@@ -128,9 +128,14 @@ const checks: Readonly<
   },
 };
 
+/** The number that closes a placeholder, and the signs around one. */
+export const numberPatterns: readonly [RegExp, RegExp] = [
+  /(?<![\s#(_-])[\s#(_-]*(?<!\d)\d+(?:\s?(?:of|\/|von|de|из)\s?\d+)?\)?$/u,
+  /^[\s.[("'*_-]+|(?<![\s.:!)\]"'*_-])[\s.:!)\]"'*_-]+$/gu,
+];
+
 /** `image 3`, `Photo 2 of 7`, `[untitled]` without their number and signs. */
 function withoutNumber(text: string): string {
-  return text
-    .replace(/(?<![\s#(_-])[\s#(_-]*(?<!\d)\d+(?:\s?(?:of|\/|von|de|из)\s?\d+)?\)?$/u, '')
-    .replace(/^[\s.[("'*_-]+|(?<![\s.:!)\]"'*_-])[\s.:!)\]"'*_-]+$/gu, '');
+  const [number, signs] = numberPatterns;
+  return text.replace(number, '').replace(signs, '');
 }
