@@ -30,7 +30,7 @@ export const cleanTextsOptionsSchema = z.strictObject({
   /** Fewest words of an alt-text; scripts without spaces are cut into words by dictionaries. */
   minWords: z.int().min(1).default(1),
   /** The largest share of an alt-text's words, or of its 5-grams of characters, that may stand in it before. */
-  maxRepetition: z.number().min(0).max(1).default(0.6),
+  maxRepetition: z.number().min(0).max(1).default(0.65),
   /** Most alt-texts kept a row, the first ones. */
   maxTexts: z.int().min(1).default(5),
   /** Further texts that are boilerplate on their own (a site's name, say), in any case. */

@@ -30,7 +30,7 @@ export function wordsOf(text: string): string[] {
 }
 
 /** Fewer words than these say nothing of repetition, and fewer characters. */
-const [fewestWords, fewestCharacters] = [6, 10];
+const [fewestWords, fewestCharacters] = [8, 10];
 /** Characters of the n-grams that are compared. */
 const gram = 5;
 

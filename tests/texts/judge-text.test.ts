@@ -116,11 +116,11 @@ describe('judgeText', () => {
   });
 
   it.each([
-    ['buy shoes buy shoes buy shoes', 'words 0.67'],
+    ['buy shoes buy shoes buy shoes buy shoes', 'words 0.75'],
     ['hahahahahahahaha', 'characters 0.83'],
     ['哈哈哈哈哈哈哈哈哈哈哈哈哈哈', 'characters 0.90'],
   ])('rejects %j, which repeats itself', (raw, value) => {
-    expect(judgeText(raw, options).fault).toEqual({ reason: 'repetition', value, threshold: '0.6' });
+    expect(judgeText(raw, options).fault).toEqual({ reason: 'repetition', value, threshold: '0.65' });
   });
 
   it.each([
