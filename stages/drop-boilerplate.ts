@@ -75,9 +75,8 @@ export function dropBoilerplate(
           if (of !== held.of) held = { of, rows: await boilerplateOf(shards.get(i), groups.get(i)) };
           found.push(held.rows.get(rows.get(i)) ?? []);
         }
-        const left = found.some((texts) => texts.length > 0)
-          ? apply(batch, found, mode, seed, context)
-          : batch;
+        // Every batch is given the same columns, also one in which there is nothing to do.
+        const left = apply(batch, found, mode, seed, context);
         if (left !== null) yield left;
       }
     },
@@ -91,6 +90,8 @@ function apply(
   seed: number | string,
   context: StageContext,
 ): RecordBatch | null {
+  const isUntouched = mode === 'drop' && found.every((texts) => texts.length === 0);
+  if (isUntouched && batch.getChild('removed_texts') !== null) return batch;
   const lists = Array.from(column(batch, 'alt_texts'), (texts) => Array.from(texts as Iterable<string>));
   const removed = lists.map((texts, i) =>
     (found[i] ?? []).map((one) => removedText(texts[one.place] ?? '', one)),

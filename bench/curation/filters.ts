@@ -41,7 +41,7 @@ const textFilters = [
  * Scores the filters of images and texts of a curation run against the truth of its pool (`truth.parquet`): what was
  * dropped, quarantined, labelled or removed, joined by key. The score `texts` is of rows: those with planted
  * boilerplate against those that lost, or would have lost, a text; it looks at the rows that the filters of texts saw
- * and no later stage dropped, so a run without a mix and without duplicates dropped says most. `entities` counts the
+ * and no later stage dropped (labels of a dropped row are lost), so a run without a mix and without duplicates dropped says most. `entities` counts the
  * kept rows with planted entities of which no text holds any.
  */
 export async function filterScores(

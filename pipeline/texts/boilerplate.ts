@@ -42,7 +42,7 @@ export async function findBoilerplate(database: Database, search: BoilerplateSea
   // Texts of too few images are most of them: what follows looks at the others alone.
   await database.run(`
     CREATE TABLE common AS SELECT hash, max(words) AS words, count(*) AS images
-    FROM (SELECT DISTINCT hash, words, image FROM texts JOIN shown USING (id) WHERE hash IS NOT NULL)
+    FROM (SELECT DISTINCT hash, words, image FROM texts JOIN shown USING (id) WHERE words > 0)
     GROUP BY hash HAVING count(*) >= ${images}`);
   const patience = `greatest(1, ${words} / greatest(1, words))`;
   const threshold = (part: number, of: string) =>
@@ -80,7 +80,7 @@ export async function findBoilerplate(database: Database, search: BoilerplateSea
     FROM texts t JOIN ranked r USING (id)
     LEFT JOIN everywhere e ON e.hash = t.hash
     LEFT JOIN of_hosts h ON h.hash = t.hash AND h.host = t.host
-    WHERE e.hash IS NOT NULL OR h.hash IS NOT NULL
+    WHERE t.words > 0 AND (e.hash IS NOT NULL OR h.hash IS NOT NULL)
     ORDER BY 1, 2`);
   await database.run(`
     CREATE TABLE textless_rows AS

@@ -1,7 +1,7 @@
-import { Int32, Int64, type RecordBatch, Utf8 } from 'apache-arrow';
-import { batchOf, column } from '../../schemas/batches.ts';
+import { BufferType, Data, Int32, Int64, type RecordBatch, Utf8 } from 'apache-arrow';
+import { batchOfData, column, dataOf } from '../../schemas/batches.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
-import { countedText } from '../../stages/texts/counted-text.ts';
+import { type CountedText, countedText } from '../../stages/texts/counted-text.ts';
 
 /** The parquet file of what is counted of the alt-texts, being written. */
 export interface TextFile {
@@ -11,23 +11,31 @@ export interface TextFile {
   abort(): Promise<void>;
 }
 
-/** Opens a parquet file of counted texts: id (the row's), place (in `alt_texts`), hash, words, host. */
+/**
+ * Opens a parquet file of counted texts: id (the row's), place (in `alt_texts`), hash, words, host. A text with neither
+ * letters nor numbers has 0 words.
+ */
 export async function openTextFile(path: string): Promise<TextFile> {
   const writer = await openParquetWriter(path);
-  const write = (rows: readonly TextRow[]) =>
-    writer.write(
-      batchOf({
-        id: { type: new Int64(), values: rows.map(({ id }) => id) },
-        place: { type: new Int32(), values: rows.map(({ place }) => place) },
-        hash: { type: new Int64(), values: rows.map(({ hash }) => hash) },
-        words: { type: new Int32(), values: rows.map(({ words }) => words) },
-        host: { type: new Utf8(), values: rows.map(({ host }) => host) },
-      }),
-    );
   // The file has its schema also when it has no row.
-  await write([]);
+  await writer.write(textBatch([], []));
   return {
-    write: (first, batch) => write(textRows(first, batch)),
+    async write(first, batch) {
+      const urls = batch.getChild('url');
+      const texts: TextRow[] = [];
+      const hosts: (string | null)[] = [];
+      let i = 0;
+      for (const list of column(batch, 'alt_texts')) {
+        const host = hostOf(urls?.get(i));
+        let place = 0;
+        for (const text of (list ?? []) as Iterable<string>) {
+          texts.push({ id: first + i, place: place++, ...(countedText(text) ?? nothing) });
+          hosts.push(host);
+        }
+        i += 1;
+      }
+      await writer.write(textBatch(texts, hosts));
+    },
     async close() {
       await writer.close();
     },
@@ -35,29 +43,25 @@ export async function openTextFile(path: string): Promise<TextFile> {
   };
 }
 
-interface TextRow {
-  readonly id: bigint;
+interface TextRow extends CountedText {
+  readonly id: number;
   readonly place: number;
-  readonly hash: bigint | null;
-  readonly words: number;
-  readonly host: string | null;
 }
 
-function textRows(first: number, batch: RecordBatch): TextRow[] {
-  const urls = batch.getChild('url');
-  const rows: TextRow[] = [];
-  let i = 0;
-  for (const texts of column(batch, 'alt_texts')) {
-    const host = hostOf(urls?.get(i));
-    let place = 0;
-    for (const text of (texts ?? []) as Iterable<string>) {
-      const counted = countedText(text);
-      const { hash = null, words = 0 } = counted ?? {};
-      rows.push({ id: BigInt(first + i), place: place++, hash, words, host });
-    }
-    i += 1;
-  }
-  return rows;
+const nothing: CountedText = { hash: 0n, words: 0 };
+
+function textBatch(texts: readonly TextRow[], hosts: readonly (string | null)[]): RecordBatch {
+  const numbers = (type: Int32 | Int64, values: Int32Array | BigInt64Array) =>
+    new Data(type, 0, values.length, 0, { [BufferType.DATA]: values });
+  const ints = (of: (text: TextRow) => number) => numbers(new Int32(), Int32Array.from(texts, of));
+  const longs = (of: (text: TextRow) => bigint) => numbers(new Int64(), BigInt64Array.from(texts, of));
+  return batchOfData([
+    ['id', longs(({ id }) => BigInt(id))],
+    ['place', ints(({ place }) => place)],
+    ['hash', longs(({ hash }) => hash)],
+    ['words', ints(({ words }) => words)],
+    ['host', dataOf(new Utf8(), hosts)],
+  ]);
 }
 
 /** The host of an address, lower-case, without `www.`; null where there is none. */

@@ -74,7 +74,10 @@ export async function judgeImage(
     const facts = { bytes: bytes.length, ...header, ...statistics };
     return { kind: 'keep', facts, labels, measured: measures.map((measure) => measure.of(image)) };
   } catch (error) {
-    return { kind: 'quarantine', reason: 'undecodable-image', detail: decodingDetail(error) };
+    const detail = decodingDetail(error);
+    // A frame may be larger than its file's header says; the decoder refuses it before it allocates it.
+    const reason = /exceeds pixel limit/iu.test(detail) ? 'pixel-limit' : 'undecodable-image';
+    return { kind: 'quarantine', reason, detail };
   }
 }
 

@@ -75,6 +75,17 @@ describe('dropping boilerplate', () => {
     expect(dropped).toEqual([]);
   });
 
+  it.each([
+    ['drop', 'removed_texts'],
+    ['label', 'labels'],
+  ] as const)('gives batches without any the same columns, to %s: %s', async (mode, name) => {
+    const { context } = rememberingContext();
+    const none = async () => new Map<number, BoilerplateText[]>();
+    const [out] = await runStage(dropBoilerplate(none, { mode, seed: 7 }), context, rows());
+    expect(plain([...(out?.getChild(name) ?? [])])).toEqual([[], [], []]);
+    expect(out?.getChild('text')?.get(0)).toBe('visit our shop');
+  });
+
   it('asks the plan once a row group', async () => {
     const { context } = rememberingContext();
     let asked = 0;
