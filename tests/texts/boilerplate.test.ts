@@ -168,7 +168,7 @@ describe('boilerplate of the whole data set', () => {
         const shards = Array.from({ length: count }, (_, i) => turned.filter((_, at) => at % count === i));
         expect(await reduced(shards, foundIn(shards))).toEqual(await reduced([rows], foundIn([rows])));
       }),
-      { numRuns: 5 },
+      { numRuns: 3 },
     );
   });
 });
