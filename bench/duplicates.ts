@@ -67,7 +67,7 @@ function checked(paths: readonly string[], measure: ImageMeasure) {
 
 async function findGroups(paths: readonly string[], folder: string) {
   const files = { facts: join(folder, 'facts.parquet'), fingerprints: join(folder, 'fingerprints.parquet') };
-  const facts = await openFacts(files.facts, 1, files.fingerprints);
+  const facts = await openFacts(files.facts, 1, { fingerprints: files.fingerprints });
   const admitted: { key: string; sha256: string; shard: string; rowGroup: number; row: number }[] = [];
   let milliseconds = 0;
   const timed: ImageMeasure = {

@@ -26,18 +26,6 @@ export function sniffFormat(bytes: Uint8Array): ImageFormat | null {
   return null;
 }
 
-/** What an image's header says: nothing has been decoded yet. */
-export interface ImageHeader {
-  readonly width: number;
-  readonly height: number;
-}
-
-/** Reads an image's header. Throws when it has none; never allocates the picture, whatever its size. */
-export async function readHeader(bytes: Uint8Array): Promise<ImageHeader> {
-  const { width, height } = await sharp(bytes, { limitInputPixels: false }).metadata();
-  return { width, height };
-}
-
 /**
  * Decodes an image to RGB of exactly width x height (its aspect is not kept), rows of 3 bytes a pixel,
  * transparency on white. Throws on truncated or corrupt data, and past `maxPixels` of the source.

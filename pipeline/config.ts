@@ -7,6 +7,7 @@ import { checkImagesOptionsSchema } from '../stages/check-images.ts';
 import { cleanTextsOptionsSchema } from '../stages/clean-texts.ts';
 import { decontaminateOptionsSchema } from '../stages/decontaminate.ts';
 import { deduplicateOptionsSchema } from '../stages/deduplicate.ts';
+import { dropBoilerplateOptionsSchema } from '../stages/drop-boilerplate.ts';
 import { identifyLanguageOptionsSchema } from '../stages/identify-language.ts';
 import { labelRegionsOptionsSchema } from '../stages/label-regions.ts';
 import { mixOptionsSchema } from '../stages/mix-languages.ts';
@@ -32,6 +33,8 @@ export const configSchema = z.strictObject({
   input: readShardsOptionsSchema.extend({ shards: pathsSchema }).optional(),
   images: checkImagesOptionsSchema.prefault({}),
   texts: cleanTextsOptionsSchema.omit({ seed: true }).prefault({}),
+  /** Texts that caption too many images of the data set to describe them. */
+  boilerplate: dropBoilerplateOptionsSchema.prefault({}),
   language: identifyLanguageOptionsSchema.prefault({}),
   /** `shards`: an evaluation set, whose images and near duplicates are kept out of the data. */
   decontaminate: decontaminateOptionsSchema.extend({ shards: pathsSchema }).optional(),

@@ -10,6 +10,7 @@ import type { BalancePlan } from '../stages/balance/plan.ts';
 import { balanceTerms } from '../stages/balance-terms.ts';
 import { decontaminate } from '../stages/decontaminate.ts';
 import { deduplicate } from '../stages/deduplicate.ts';
+import { dropBoilerplate } from '../stages/drop-boilerplate.ts';
 import { embedWithTeacher } from '../stages/embed-with-teacher.ts';
 import { labelRegions } from '../stages/label-regions.ts';
 import type { MixPlan } from '../stages/mix/plan.ts';
@@ -60,7 +61,6 @@ export async function curate(config: Config, folder: string, run: RunContext): P
   const evaluationShards =
     config.decontaminate &&
     (await resolveShards(config.decontaminate.shards, 'decontaminate.shards', run.configPath));
-  // Loaded where they are needed: they bring TF.js, which runs without a teacher have no use for.
   const executor = checkpoint
     ? await (await import('./compute.ts')).openCompute(config, run.configPath)
     : null;
@@ -136,6 +136,10 @@ async function finish(
   const stages: Stage[] = config.decontaminate
     ? [decontaminate(reduction.contaminatedOf, config.decontaminate.mode)]
     : [];
+  if (config.boilerplate.enabled) {
+    const { mode } = config.boilerplate;
+    stages.push(dropBoilerplate(reduction.boilerplateOf, { mode, seed: config.seed }));
+  }
   stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate.mode));
   if (reduction.balanced) stages.push(balanceTerms(reduction.unbalancedOf, config.balance.mode));
   if (plan) stages.push(mixLanguages(plan, config.seed, config.mix.mode));
@@ -197,6 +201,9 @@ function leftOut(
   if (balanced?.tailShare === 1) {
     const why = `every English term has fewer than the ${config.balance.englishThreshold} rows of balance.englishThreshold`;
     out.push({ stage: 'balance-terms', why });
+  }
+  if (!config.boilerplate.enabled) {
+    out.push({ stage: 'drop-boilerplate', why: 'boilerplate.enabled is false' });
   }
   if (!config.mix.enabled) out.push({ stage: 'mix-languages', why: 'mix.enabled is false' });
   if (config.regions.detector === 'none')

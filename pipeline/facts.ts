@@ -4,6 +4,7 @@ import { openParquetWriter } from '../schemas/parquet-writer.ts';
 import { fingerprintMeasure } from '../stages/duplicates/fingerprint-column.ts';
 import { mixDraw } from '../stages/mix/plan.ts';
 import { openFingerprintFile } from './duplicates/fingerprint-file.ts';
+import { openTextFile } from './texts/text-file.ts';
 
 /** The few facts of each admitted row that decisions over the whole data set need. */
 export interface Facts {
@@ -26,17 +27,26 @@ const columns = [
   ['draw', new Float64()],
 ] as const;
 
+/** The ids of a file of facts, and the files that stand beside it where there is a path for them. */
+export interface FactFiles {
+  /** The id of the first row. */
+  readonly firstId?: number | undefined;
+  readonly fingerprints?: string | undefined;
+  readonly texts?: string | undefined;
+}
+
 /**
- * Opens the parquet file that DuckDB reduces: id (`firstId` and the row's place in this file), key, shard, row_group, row, sha256,
- * language, pixels, draw. With a path for them, the column `fingerprint` of the batches goes to a file of its own.
+ * Opens the parquet file that DuckDB reduces: id (`firstId` and the row's place in this file), key, shard, row_group, row,
+ * sha256, language, pixels, draw. With paths for them, the column `fingerprint` of the batches goes to a file of its own,
+ * and so does what is counted of `alt_texts`.
  */
 export async function openFacts(
   path: string,
   seed: number,
-  fingerprints?: string,
-  firstId = 0,
+  { firstId = 0, fingerprints, texts }: FactFiles = {},
 ): Promise<Facts> {
   const writer = await openParquetWriter(path);
+  const textFile = texts === undefined ? null : await openTextFile(texts);
   const fingerprintFile = fingerprints === undefined ? null : await openFingerprintFile(fingerprints);
   // The file has its schema also when no row is admitted.
   await writer.write(
@@ -71,14 +81,17 @@ export async function openFacts(
           columns.map(([name]) => name),
         ),
       );
+      await textFile?.write(first, batch);
       await fingerprintFile?.write(first, [...column(batch, fingerprintMeasure.column)]);
     },
     async close() {
       await writer.close();
+      await textFile?.close();
       await fingerprintFile?.close();
     },
     async abort() {
       await writer.abort();
+      await textFile?.abort();
       await fingerprintFile?.abort();
     },
     seen: () => seen,

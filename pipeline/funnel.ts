@@ -6,7 +6,7 @@ export interface StageFigures {
   readonly stage: string;
   readonly in: number;
   readonly out: number;
-  /** Seconds spent in the stage itself, what it pulled from aside. */
+  /** Seconds that others waited for the stage itself, what it pulled from aside; 0 where it worked ahead of them. */
   readonly seconds: number;
 }
 
@@ -38,7 +38,7 @@ export function chainStages(
         in: before?.rows ?? meter.rows,
         out: meter.rows,
         // A pull of a stage's output includes its own pulls of its input.
-        seconds: Math.round(meter.pulled - (before?.pulled ?? 0)) / 1000,
+        seconds: Math.max(0, Math.round(meter.pulled - (before?.pulled ?? 0))) / 1000,
       };
     });
   return { batches, figures };

@@ -1,6 +1,7 @@
 import type { BalancePlan } from '../stages/balance/plan.ts';
 import type { DuplicatesOf } from '../stages/deduplicate.ts';
-import { type Nearness, nearnessValue } from '../stages/duplicates/nearness.ts';
+import type { BoilerplateOf } from '../stages/drop-boilerplate.ts';
+import { type Nearness, nearnessThreshold, nearnessValue } from '../stages/duplicates/nearness.ts';
 import type { PlannedVerdicts } from '../stages/duplicates/planned-verdicts.ts';
 import { type MixPlan, type PlannedLanguage, planQuotas, type QuotaOptions } from '../stages/mix/plan.ts';
 import { type BalanceSearch, balanceRows, balanceVerdict } from './balance/reduce.ts';
@@ -10,14 +11,20 @@ import {
   findContaminated,
   groupDuplicates,
   openFingerprints,
+  pairDuplicates,
   rankByBytes,
 } from './duplicates/plan.ts';
+import { type BoilerplateSearch, boilerplateAsker, findBoilerplate } from './texts/boilerplate.ts';
 
-/** The decisions that need the whole data set: which rows are in an evaluation set or duplicates, and the mix. */
+/**
+ * The decisions that need the whole data set: which rows are in an evaluation set or duplicates, which texts are
+ * boilerplate, and the mix.
+ */
 export interface Reduction {
-  /** Rows by language that the mix can take: without contaminated ones, duplicates and unbalanced ones that are dropped. */
+  /** Rows by language that the mix can take: without those that decisions before it drop. */
   readonly counts: Readonly<Record<string, number>>;
   readonly contaminatedOf: PlannedVerdicts;
+  readonly boilerplateOf: BoilerplateOf;
   readonly duplicatesOf: DuplicatesOf;
   /** What terms were balanced to; null where they weren't. */
   readonly balanced: BalancePlan | null;
@@ -34,6 +41,8 @@ export interface ReduceOptions {
   readonly near: Nearness | null;
   readonly partitionRows: number;
   readonly evaluation: EvaluationSearch | null;
+  /** How boilerplate is looked for; without it none is. */
+  readonly boilerplate?: BoilerplateSearch | null;
   /** Whether duplicates are dropped, and so nothing that the mix can take. */
   readonly dropsDuplicates: boolean;
   /** How terms are balanced; they aren't where it is absent. */
@@ -70,7 +79,9 @@ export async function reduceFacts(
     await openFingerprints(database, 'unique_fingerprints', fingerprints, isUnique);
   }
   await findContaminated(database, evaluation, partitioning, folder);
-  await groupDuplicates(database, near && { ...near, ...partitioning }, folder);
+  await pairDuplicates(database, near && { ...near, ...partitioning }, folder);
+  await findBoilerplate(database, options.boilerplate ?? null);
+  await groupDuplicates(database);
   const isTaken = options.dropsDuplicates ? 'id = kept_id' : 'true';
   await database.run(`CREATE VIEW available AS SELECT * FROM grouped WHERE ${isTaken}`);
   const { balance = null } = options;
@@ -92,6 +103,7 @@ export async function reduceFacts(
       );
       return new Map(found.map((row) => [Number(row.row), contamination(row, evaluation)]));
     },
+    boilerplateOf: boilerplateAsker(database),
     async duplicatesOf(shard, rowGroup) {
       const found = await database.rows(
         `SELECT row, kept_key, sha256 = kept_sha256 AS exact, through, distance, colours
@@ -135,18 +147,19 @@ function duplicate(row: Found, near: Nearness | null) {
   if (row.exact === true || near === null) {
     return { reason: 'exact-duplicate', value: `of ${kept}`, kept } as const;
   }
-  return {
-    reason: 'near-duplicate',
-    value: nearnessValue(kept, nearnessOf(row), near, String(row.through)),
-    kept,
-  } as const;
+  const value =
+    row.distance === null
+      ? `of ${kept}: through rows that are left out`
+      : nearnessValue(kept, nearnessOf(row), near, String(row.through));
+  return { reason: 'near-duplicate', value, threshold: nearnessThreshold(near), kept } as const;
 }
 
 function contamination(row: Found, nearness: Nearness | null) {
   const of = String(row.evaluation_key);
   const isExact = row.distance === null || nearness === null;
-  const value = isExact ? `of ${of}: the same bytes` : nearnessValue(of, nearnessOf(row), nearness);
-  return { reason: 'near-evaluation', value };
+  if (isExact) return { reason: 'near-evaluation', value: `of ${of}: the same bytes` };
+  const value = nearnessValue(of, nearnessOf(row), nearness);
+  return { reason: 'near-evaluation', value, threshold: nearnessThreshold(nearness) };
 }
 
 function nearnessOf(row: Found) {

@@ -48,6 +48,11 @@ function randomOver(generator: ReturnType<typeof xoroshiro128plus>): Random {
   };
 }
 
+/** xxHash64 of a text: a name for it of 64 bits, unsigned. */
+export function hash64(text: string): bigint {
+  return hasher.h64(text);
+}
+
 /**
  * A float in [0, 1) drawn from a key and a seed by a hash (xxHash64): the same for a key whatever the order
  * of the rows or the split of the work.

@@ -63,10 +63,14 @@ export const quarantineTypes = {
   detail: new Utf8(),
 } as const;
 
-/** The columns of `dropped/*.parquet`: sound rows that a stage left out, with the value that decided. */
+/**
+ * The columns of `dropped/*.parquet`: sound rows that a stage left out, with the value that decided and the threshold
+ * that it was held against (null where nothing was measured).
+ */
 export const droppedTypes = {
   key: new Utf8(),
   stage: new Utf8(),
   reason: new Utf8(),
   value: new Utf8(),
+  threshold: new Utf8(),
 } as const;

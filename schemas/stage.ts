@@ -11,12 +11,14 @@ export interface QuarantinedRow {
   readonly detail: string;
 }
 
-/** A sound row that a stage leaves out, with the value that decided. */
+/** A sound row that a stage leaves out, with the value that decided and the threshold that it was held against. */
 export interface DroppedRow {
   readonly key: string;
   readonly stage: string;
   readonly reason: string;
   readonly value: string;
+  /** Absent where nothing was measured. */
+  readonly threshold?: string | undefined;
 }
 
 /** What a stage is handed beside its batches: where the rows that don't go on are written down. */

@@ -1,102 +1,145 @@
 import type { RecordBatch, Vector } from 'apache-arrow';
 import { z } from 'zod';
-import { column, indicesWhere, takeRows, withColumns } from '../schemas/batches.ts';
-import { hashUniform } from '../schemas/random.ts';
+import { column, withColumns } from '../schemas/batches.ts';
 import { curatedTypes, rowTypes } from '../schemas/rows.ts';
 import type { Stage, StageContext } from '../schemas/stage.ts';
-import { type JudgeOptions, judgeText } from './texts/judge-text.ts';
+import { applyVerdicts, type FilterMode, filterModes, type Verdict } from '../schemas/verdicts.ts';
+import { drawText } from './texts/draw-text.ts';
+import { type JudgeOptions, judgeText, textFilters } from './texts/judge-text.ts';
+import {
+  excerpt,
+  labelOf,
+  named,
+  type RemovedText,
+  removedTextsType,
+  removedValue,
+} from './texts/removed-texts.ts';
 
-const stageName = 'clean-texts';
+const stage = 'clean-texts';
 
 /** Settings of {@link cleanTexts}. */
 export const cleanTextsOptionsSchema = z.strictObject({
   /** Seeds the draw of the alt-text that trains. */
   seed: z.union([z.number(), z.string()]).default(0),
+  /** `drop` removes unwanted texts; `label` cleans and keeps them, and says in `labels` what it would have removed. */
+  mode: z.enum(filterModes).default('drop'),
   /** Fewest characters of an alt-text; an ideograph, kana or Hangul syllable counts for two. */
   minCharacters: z.int().min(1).default(2),
   /** Most characters of an alt-text. */
-  maxCharacters: z.int().min(1).default(1000),
+  maxCharacters: z.int().min(1).max(1_000_000).default(1000),
+  /** Fewest words of an alt-text; scripts without spaces are cut into words by dictionaries. */
+  minWords: z.int().min(1).default(1),
+  /** The largest share of an alt-text's words, or of its 5-grams of characters, that may stand in it before. */
+  maxRepetition: z.number().min(0).max(1).default(0.65),
   /** Most alt-texts kept a row, the first ones. */
   maxTexts: z.int().min(1).default(5),
   /** Further texts that are boilerplate on their own (a site's name, say), in any case. */
   boilerplate: z.array(z.string()).default([]),
+  /** The filters that count; a text of nothing is removed in any case. */
+  filters: z.array(z.enum(textFilters)).default([...textFilters]),
 });
 
 /** Settings of {@link cleanTexts}, defaults filled in. */
 export type CleanTextsOptions = z.infer<typeof cleanTextsOptionsSchema>;
 
-/** A row's alt-texts that stay, or, where none does, what was wrong with each. */
+/** A row's alt-texts that stay, and those that are not wanted, each with its reason. */
 export interface RowTexts {
   readonly texts: readonly string[];
-  /** `reason: text` of the rejected ones, one after another, each text cut to 80 characters. */
-  readonly rejected: string;
+  /** How many of the texts nothing is wrong with. */
+  readonly wanted: number;
+  readonly unwanted: readonly RemovedText[];
 }
 
 /**
- * Judges each alt-text of a row on its own and leaves out repeats (compared without regard to case).
- * Null texts are passed over; a null list is a row without texts.
+ * Judges each alt-text of a row on its own and leaves out repeats (compared without regard to case). Null texts are
+ * passed over; a null list is a row without texts. Where the filter only labels, unwanted texts stay among the others
+ * unless there is nothing of them.
  */
 export function cleanRow(
   texts: Iterable<string | null> | null,
-  options: JudgeOptions & { readonly maxTexts: number },
+  options: JudgeOptions & { readonly maxTexts: number; readonly mode: FilterMode },
 ): RowTexts {
   const kept = new Map<string, string>();
-  const rejected: string[] = [];
+  const unwanted: RemovedText[] = [];
+  let wanted = 0;
   for (const raw of texts ?? []) {
     if (raw === null) continue;
-    const judged = judgeText(raw, options);
-    if ('reason' in judged)
-      rejected.push(`${judged.reason}: ${[...raw.slice(0, 160)].slice(0, 80).join('')}`);
-    else if (kept.size < options.maxTexts && !kept.has(judged.text.toLowerCase()))
-      kept.set(judged.text.toLowerCase(), judged.text);
+    const { text, fault } = judgeText(raw, options);
+    if (fault !== undefined) unwanted.push({ text: excerpt(raw), ...fault });
+    if (text === '' || (fault !== undefined && options.mode === 'drop')) continue;
+    const name = text.toLowerCase();
+    if (kept.size >= options.maxTexts || kept.has(name)) continue;
+    kept.set(name, text);
+    if (fault === undefined) wanted += 1;
   }
-  return { texts: [...kept.values()], rejected: rejected.join('; ') || 'the row has no alt-texts' };
-}
-
-/** One of the texts, drawn by the row's key and the seed, whatever the order of rows. Throws when there is none. */
-export function drawText(texts: readonly string[], key: string, seed: number | string): string {
-  const text = texts[Math.floor(hashUniform(key, seed) * texts.length)];
-  if (text === undefined) throw new Error(`row ${key} has no alt-text to draw from`);
-  return text;
+  return { texts: [...kept.values()], wanted, unwanted };
 }
 
 /**
- * Cleans the column `alt_texts`, and adds `text`: one alt-text of the row, drawn by key and seed. A row that
- * has no alt-text left is dropped as `no-alt-text`, with the reasons of its texts. Reads `key`; a batch
- * without `alt_texts` loses all its rows so.
+ * Cleans the column `alt_texts`, and adds `text`: one alt-text of the row, drawn by key and seed. A row that has no
+ * alt-text left is dropped as `no-alt-text`, with the reasons of its texts; what a kept row lost stands in its
+ * `removed_texts`. Where the filter only labels, every row stays, and `text` is empty where it has no text at all.
+ * Reads `key`; a batch without `alt_texts` has rows without texts.
  */
 export function cleanTexts(options: CleanTextsOptions): Stage {
   return {
-    name: stageName,
+    name: stage,
     async *run(batches, context) {
       for await (const batch of batches) {
-        const cleaned = cleanBatch(batch, options, context);
-        if (cleaned.numRows > 0) yield cleaned;
+        context.signal.throwIfAborted();
+        const altTexts = batch.getChild('alt_texts') as Vector | null;
+        const rows = Array.from({ length: batch.numRows }, (_, row) =>
+          cleanRow(altTexts?.get(row) as Iterable<string | null> | null, options),
+        );
+        const cleaned =
+          options.mode === 'label'
+            ? labelled(batch, rows, options, context)
+            : dropped(batch, rows, options, context);
+        if (cleaned !== null && cleaned.numRows > 0) yield cleaned;
       }
     },
   };
 }
 
-function cleanBatch(batch: RecordBatch, options: CleanTextsOptions, context: StageContext): RecordBatch {
+function verdictOf({ wanted, unwanted }: RowTexts): Verdict | undefined {
+  if (wanted > 0) return undefined;
+  return { reason: 'no-alt-text', value: removedValue(unwanted), threshold: '1 alt-text' };
+}
+
+function dropped(
+  batch: RecordBatch,
+  rows: readonly RowTexts[],
+  options: CleanTextsOptions,
+  context: StageContext,
+): RecordBatch | null {
+  const kept = applyVerdicts(batch, rows.map(verdictOf), { stage, mode: 'drop' }, context);
+  if (kept === null) return null;
+  const left = rows.filter(({ wanted }) => wanted > 0);
+  return withColumns(withTexts(kept, left, options), {
+    removed_texts: { type: removedTextsType, values: left.map(({ unwanted }) => named(unwanted)) },
+  });
+}
+
+function labelled(
+  batch: RecordBatch,
+  rows: readonly RowTexts[],
+  options: CleanTextsOptions,
+  context: StageContext,
+): RecordBatch | null {
+  const verdicts = rows.map((row) => {
+    const whole = verdictOf(row);
+    return [...named(row.unwanted).map(labelOf), ...(whole === undefined ? [] : [whole])];
+  });
+  return applyVerdicts(withTexts(batch, rows, options), verdicts, { stage, mode: 'label' }, context);
+}
+
+function withTexts(batch: RecordBatch, rows: readonly RowTexts[], { seed }: CleanTextsOptions): RecordBatch {
   const keys = column(batch, 'key');
-  const altTexts = batch.getChild('alt_texts') as Vector | null;
-  const mask = new Uint8Array(batch.numRows);
-  const lists: (readonly string[])[] = [];
-  const drawn: string[] = [];
-  for (let row = 0; row < batch.numRows; row += 1) {
-    const key = String(keys.get(row));
-    const { texts, rejected } = cleanRow(altTexts?.get(row) as Iterable<string | null> | null, options);
-    if (texts.length === 0) {
-      context.drop({ key, stage: stageName, reason: 'no-alt-text', value: rejected });
-      continue;
-    }
-    mask[row] = 1;
-    lists.push(texts);
-    drawn.push(drawText(texts, key, options.seed));
-  }
-  const kept = lists.length === batch.numRows ? batch : takeRows(batch, indicesWhere(mask));
-  return withColumns(kept, {
-    alt_texts: { type: rowTypes.alt_texts, values: lists },
+  const drawn = rows.map(({ texts }, i) =>
+    texts.length > 0 ? drawText(texts, String(keys.get(i)), seed) : '',
+  );
+  return withColumns(batch, {
+    alt_texts: { type: rowTypes.alt_texts, values: rows.map(({ texts }) => texts) },
     text: { type: curatedTypes.text, values: drawn },
   });
 }

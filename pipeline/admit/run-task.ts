@@ -40,6 +40,7 @@ export function taskFiles(folder: string) {
     rows: join(folder, 'rows.arrows'),
     facts: join(folder, 'facts.parquet'),
     fingerprints: join(folder, 'fingerprints.parquet'),
+    texts: join(folder, 'texts.parquet'),
     terms: join(folder, 'terms.parquet'),
   };
 }
@@ -65,9 +66,12 @@ export function createTaskRunner(config: Config) {
     const chain = chainStages(source, stages, context);
     const files = taskFiles(folder);
     const spool = createSpool(files.rows);
-    const fingerprints = near ? files.fingerprints : undefined;
     const firstId = task.position * idsOfTask;
-    const facts = await openFacts(files.facts, config.seed, fingerprints, firstId);
+    const facts = await openFacts(files.facts, config.seed, {
+      firstId,
+      fingerprints: near ? files.fingerprints : undefined,
+      texts: config.boilerplate.enabled ? files.texts : undefined,
+    });
     const terms = config.balance.enabled ? await openTermFile(files.terms, config.seed, firstId) : null;
     let rows = 0;
     try {

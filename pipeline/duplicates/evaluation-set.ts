@@ -5,9 +5,10 @@ import PQueue from 'p-queue';
 import { batchOf } from '../../schemas/batches.ts';
 import { type OpenShard, openShard } from '../../schemas/parquet-reader.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
-import { type CheckImagesOptions, judgeImage } from '../../stages/check-images.ts';
+import { type CheckImagesOptions, checkImagesOptionsSchema } from '../../stages/check-images.ts';
 import type { DecontaminateOptions } from '../../stages/decontaminate.ts';
 import { fingerprintMeasure } from '../../stages/duplicates/fingerprint-column.ts';
+import { judgeImage } from '../../stages/images/judge-image.ts';
 import { UsageError } from '../errors.ts';
 import { openFingerprintFile } from './fingerprint-file.ts';
 
@@ -35,7 +36,9 @@ export async function readEvaluationSet(
   const facts = await openParquetWriter(files.facts);
   const fingerprints = await openFingerprintFile(files.fingerprints);
   const queue = new PQueue({ concurrency: options.concurrency });
-  const check = { ...options, minSide: 1, maxAspect: Number.MAX_VALUE };
+  const { maxPixels } = options;
+  // Whatever an evaluation set's image looks like, it is one: labelled images are all kept.
+  const check = checkImagesOptionsSchema.parse({ mode: 'label', maxPixels });
   let [rows, undecodable] = [0, 0];
   try {
     await facts.write(factsBatch(0, [], []));

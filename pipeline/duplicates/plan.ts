@@ -65,11 +65,10 @@ export async function findContaminated(
 }
 
 /**
- * Puts the rows into groups of duplicates, those in the view `left_out` aside: the table `grouped` adds to `ranked`,
- * for each row, the kept row of its group (`kept_id`, `kept_key`, `kept_sha256`). The table `closest` (id, through,
- * distance, colours) says which pair connects a near duplicate: the one with the kept row, where there is one.
+ * Finds which images are duplicates of which, those in the view `left_out` aside: the tables `pairs` of near ones and
+ * `members` (id, root) of the groups that they make.
  */
-export async function groupDuplicates(
+export async function pairDuplicates(
   database: Database,
   near: (Nearness & Partitioning) | null,
   folder: string,
@@ -83,19 +82,28 @@ export async function groupDuplicates(
     await findNearPairs(database, { probe: clean, base: clean, into: 'pairs' }, near, folder);
   }
   await groupPairs(database, 'pairs');
+}
+
+/**
+ * Puts the rows into groups of duplicates, those in the views `left_out` and `textless` aside: the table `grouped` adds
+ * to `ranked`, for each row, the kept row of its group (`kept_id`, `kept_key`, `kept_sha256`). The table `closest` (id,
+ * through, distance, colours) says which pair connects a near duplicate: the one with the kept row, where there is one.
+ */
+export async function groupDuplicates(database: Database): Promise<void> {
   await database.run(`
     CREATE TABLE grouped AS
     SELECT *, first_value(id) OVER alike AS kept_id, first_value(key) OVER alike AS kept_key,
       first_value(sha256) OVER alike AS kept_sha256
     FROM (SELECT r.*, coalesce(m.root, r.rep_id) AS root FROM ranked r LEFT JOIN members m ON m.id = r.rep_id)
-    WHERE rep_id NOT IN (SELECT rep_id FROM left_out)
+    WHERE rep_id NOT IN (SELECT rep_id FROM left_out) AND id NOT IN (SELECT id FROM textless)
     WINDOW alike AS (PARTITION BY root ORDER BY ${bestFirst})`);
   await database.run(`
     CREATE TABLE closest AS
     SELECT DISTINCT ON (l.id) l.id, o.key AS through, l.distance, l.colours FROM (
       SELECT probe AS id, base AS other, distance, colours FROM pairs
       UNION ALL SELECT base, probe, distance, colours FROM pairs) l
-    JOIN grouped o ON o.id = l.other
+    JOIN (SELECT DISTINCT ON (rep_id) rep_id, id, kept_id, key FROM grouped ORDER BY rep_id, ${bestFirst}) o
+      ON o.rep_id = l.other
     ORDER BY l.id, o.id <> o.kept_id, l.distance, l.colours, o.key`);
 }
 

@@ -19,6 +19,7 @@ export function workFiles(folder: string) {
     facts: join(folder, 'work', 'admitted', '*', 'facts.parquet'),
     fingerprints: join(folder, 'work', 'admitted', '*', 'fingerprints.parquet'),
     terms: join(folder, 'work', 'admitted', '*', 'terms.parquet'),
+    texts: join(folder, 'work', 'admitted', '*', 'texts.parquet'),
     evaluation: { facts: file('evaluation'), fingerprints: file('evaluation-fingerprints') },
   };
 }
@@ -58,6 +59,9 @@ export function reduceOptions(config: Config, folder: string, signal: AbortSigna
         }
       : null,
     balance: config.balance.enabled ? { ...config.balance, terms: files.terms } : null,
+    boilerplate: config.boilerplate.enabled
+      ? { ...config.boilerplate, texts: files.texts, dropsRows: config.boilerplate.mode === 'drop' }
+      : null,
     signal,
     dropsDuplicates: mode === 'drop',
   };

@@ -146,7 +146,8 @@ async function leftExamples(query: Query, folder: string): Promise<LeftExample[]
   };
   const dropped = await read(
     'dropped',
-    'SELECT key, stage, reason, value AS detail, NULL AS place FROM read_parquet($files)',
+    `SELECT key, stage, reason, concat_ws(' against ', value, threshold) AS detail, NULL AS place
+     FROM read_parquet($files)`,
   );
   const quarantined = await read(
     'quarantine',

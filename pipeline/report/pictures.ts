@@ -1,5 +1,6 @@
 import sharp from 'sharp';
-import { decodeRgbWithin, readHeader, sniffFormat } from '../../models/images.ts';
+import { readHeader } from '../../models/image-header.ts';
+import { decodeRgbWithin, sniffFormat } from '../../models/images.ts';
 import { type Html, html } from './html.ts';
 
 /** A picture decoded and encoded anew, so that nothing of the source's bytes is passed on; or why there is none. */

@@ -11,6 +11,11 @@ export const nearnessSchema = z.strictObject({
 /** How alike two images are to be near duplicates. */
 export type Nearness = z.infer<typeof nearnessSchema>;
 
+/** The threshold of near duplicates in words. */
+export function nearnessThreshold({ radius, colours }: Nearness): string {
+  return `${radius} bits, colours ${colours}`;
+}
+
 /** How near two images were found to be, and how near was asked for. */
 export interface FoundNearness {
   readonly distance: number;

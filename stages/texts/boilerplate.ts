@@ -44,8 +44,8 @@ const extension =
 
 /** Texts that are a file's name: with its extension, a camera's or phone's number, or a long hash. */
 export const fileNames: readonly RegExp[] = [
-  new RegExp(String.raw`^[^\s/\\][^/\\]*\.(?:${extension})(?:\?\S*)?$`, 'iu'),
-  new RegExp(String.raw`^\S*[/\\]\S*\.(?:${extension})(?:\?\S*)?$`, 'iu'),
+  new RegExp(String.raw`^[^\s/\\][^/\\]*\.(?:${extension})(?:\?[^\s?]*)?$`, 'iu'),
+  new RegExp(String.raw`^(?=\S*[/\\])\S*\.(?:${extension})(?:\?[^\s?]*)?$`, 'iu'),
   // Cameras and telephones: IMG_2041, DSC00012, P1040123, PXL_20210101_1200, IMG-20200101-WA0003, GOPR0001.
   /^(?:img|image|dsc[nf]?|dscf|dscn|_?dsc|dcim|p|pict|pxl|mvi|gopr|sam|cimg|imgp|hpim|vid|scan|photo|foto|pic|picture|screenshot|fb_img|wp|kakaotalk|received|snapchat)[\s_-]*\(?\d[\d\s_().-]*(?:wa\d+|copy|edit(?:ed)?|[a-z])?$/iu,
   /^(?:whatsapp image|screen ?shot|bildschirmfoto|capture d.écran|captura de pantalla|снимок экрана)[\s_-]*\d.*$/iu,

@@ -1,5 +1,25 @@
-import { decode } from 'html-entities';
+import type { Verdict } from '../../schemas/verdicts.ts';
 import { fileNames, footerPhrases, placeholders, templateRemains } from './boilerplate.ts';
+import { cleanText, tidyText } from './clean-text.ts';
+import { countCharacters, repetitionOf, wordsOf } from './measure-text.ts';
+
+/** What a text may be left out for, in the order in which it is asked. */
+export const textFilters = [
+  'template-remains',
+  'broken-encoding',
+  'too-long',
+  'file-name',
+  'no-letters',
+  'placeholder',
+  'footer',
+  'boilerplate',
+  'too-short',
+  'too-few-words',
+  'repetition',
+] as const;
+
+/** One of {@link textFilters}, or `empty`, which no text may be. */
+export type TextReason = (typeof textFilters)[number] | 'empty';
 
 /** Bounds for one text. */
 export interface JudgeOptions {
@@ -7,128 +27,115 @@ export interface JudgeOptions {
   readonly minCharacters: number;
   /** Most characters (Unicode code points). */
   readonly maxCharacters: number;
+  /** Fewest words; scripts without spaces are cut into words by dictionaries. */
+  readonly minWords: number;
+  /** The largest share of a text that may repeat what it said before. */
+  readonly maxRepetition: number;
   /** Further texts that are boilerplate on their own, compared without regard to case. */
   readonly boilerplate: readonly string[];
+  /** The filters that count. */
+  readonly filters: readonly (typeof textFilters)[number][];
 }
 
-/** Why a text is left out. */
-export type TextReason =
-  | 'empty'
-  | 'broken-encoding'
-  | 'template-remains'
-  | 'file-name'
-  | 'placeholder'
-  | 'footer'
-  | 'boilerplate'
-  | 'no-letters'
-  | 'too-short'
-  | 'too-long';
+/** Why a text is not wanted. */
+export interface TextFault extends Verdict {
+  readonly reason: TextReason;
+}
 
-/** A text that stays, cleaned, or the reason why it doesn't. */
-export type Judgement = { readonly text: string } | { readonly reason: TextReason };
-
-const inlineTag =
-  /<\/?(?:a|abbr|b|bdi|bdo|em|font|i|mark|s|small|span|strong|sub|sup|u|wbr)(?:\s[^<>]*)?>/giu;
-const scriptElement = /<(script|style)\b[^<>]*>[^<]*<\/\1\s*>/giu;
-const anyTag = /<(?:[/!?]?\p{L}|!--)[^<>]*>/gu;
-
-// Soft hyphens, zero-width spaces, byte-order marks, direction marks, Hangul fillers, private-use and lone surrogates.
-const invisible =
-  /\u034F|[\u00AD\u061C\u115F\u1160\u180E\u200B\u200E\u200F\u202A-\u202E\u2060-\u206F\u3164\uFEFF\uFFA0\uFFF9-\uFFFC\p{Co}\p{Cs}]/gu;
-
-/** Scripts that spell with U+200C and U+200D: after any other letter the two are junk. */
-const joining = [
-  'Arabic',
-  'Syriac',
-  'Mongolian',
-  'Nko',
-  'Devanagari',
-  'Bengali',
-  'Gurmukhi',
-  'Gujarati',
-  'Oriya',
-]
-  .concat(['Tamil', 'Telugu', 'Kannada', 'Malayalam', 'Sinhala', 'Myanmar', 'Khmer', 'Tibetan'])
-  .map((script) => String.raw`\p{scx=${script}}`)
-  .join('');
-const emoji = String.raw`\p{Extended_Pictographic}\p{Emoji_Modifier}\uFE0F`;
-const junkJoiner = new RegExp(
-  String.raw`(?<![${joining}${emoji}])[\u200C\u200D]+|(?<=[\u200C\u200D])[\u200C\u200D]+|\u200C+(?![${joining}])|(?<=[${emoji}])\u200D(?!\p{Extended_Pictographic})`,
-  'gu',
-);
-
-// An address ends where a script without spaces begins, or the words glued to it would go with it.
-const unspaced = String.raw`[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Thai}\p{scx=Lao}\p{scx=Khmer}\p{scx=Myanmar}]`;
-const url = new RegExp(
-  String.raw`(?:(?:https?|ftp)://|(?<![a-z0-9.])www\.|(?<![a-z0-9.-])(?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,6}/)(?:(?!${unspaced})[^\s<>"])*`,
-  'giu',
-);
-const email = /(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}/gu;
-const leftOver = /[([{<]\s*[)\]}>]|^[\s|·•–—:;,-]+|(?<![\s|·•–—:;,-])[\s|·•–—:;,-]+$/gu;
+/** A text, cleaned, and what is wrong with it. It is as long as its source at the most, and bounded where that isn't. */
+export interface JudgedText {
+  readonly text: string;
+  readonly fault?: TextFault;
+}
 
 /**
- * One text as it should be read: entities decoded, tags, addresses and invisible characters gone, white space
- * collapsed, in Unicode's composed form (NFC). Linear in the text's length.
+ * Code units of a source, for each character that a text may have, that are read at all: an `é` encoded thrice takes
+ * 16, and a megabyte need not be cleaned to be too long.
  */
-export function cleanText(text: string): string {
-  const plain = decodeEntities(text)
-    .replace(scriptElement, ' ')
-    .replace(inlineTag, '')
-    .replace(anyTag, ' ')
-    .replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ')
-    .replace(invisible, '')
-    .replace(junkJoiner, '');
-  const withoutAddresses = plain.replace(url, ' ').replace(email, ' ');
-  const tidy =
-    withoutAddresses === plain ? plain : withoutAddresses.replace(leftOver, ' ').trim().replace(leftOver, '');
-  return tidy.normalize('NFC').replace(/\s+/gu, ' ').trim();
+export const sourceUnits = 16;
+
+/** Cleans one alt-text and decides, on that text alone, whether it says something of the picture. Never throws. */
+export function judgeText(raw: string, options: JudgeOptions): JudgedText {
+  const most = sourceUnits * options.maxCharacters;
+  const source = raw.length > most ? raw.slice(0, most) : raw;
+  const cleaned = cleanText(source);
+  const text = cleaned === '' ? tidyText(source) : cleaned;
+  const fault =
+    raw.length > most
+      ? tooLong(`${raw.length} characters`, options)
+      : findFault({ raw, text: cleaned, lower: cleaned.toLowerCase() }, options);
+  return fault === null ? { text: cleaned } : { text, fault };
 }
 
-/** Pages encode twice and thrice (`&amp;amp;eacute;`): decoded until nothing changes, three times at most. */
-function decodeEntities(text: string): string {
-  let decoded = text;
-  for (let round = 0; round < 3 && decoded.includes('&'); round += 1) {
-    const next = decode(decoded);
-    if (next === decoded) break;
-    decoded = next;
+interface Subject {
+  readonly raw: string;
+  readonly text: string;
+  readonly lower: string;
+}
+
+function findFault(subject: Subject, options: JudgeOptions): TextFault | null {
+  for (const filter of textFilters) {
+    const value = options.filters.includes(filter) ? checks[filter](subject, options) : null;
+    if (value !== null) return typeof value === 'string' ? { reason: filter, value } : value;
   }
-  return decoded;
+  if (subject.text !== '') return null;
+  return { reason: subject.raw.trim() === '' ? 'empty' : 'no-letters', value: '' };
 }
 
-/** Cleans one alt-text and decides, on that text alone, whether it says something of the picture. */
-export function judgeText(raw: string, options: JudgeOptions): Judgement {
-  // Cleaning never makes a text longer than its source, but a megabyte need not be cleaned to be too long.
-  if (raw.length > 64 * options.maxCharacters) return { reason: 'too-long' };
-  if (templateRemains.test(raw)) return { reason: 'template-remains' };
-  if (raw.includes('\uFFFD')) return { reason: 'broken-encoding' };
-  const text = cleanText(raw);
-  if (text === '') return { reason: raw.trim() === '' ? 'empty' : 'no-letters' };
-  const characters = countCharacters(text);
-  if (characters.count > options.maxCharacters) return { reason: 'too-long' };
-  if (fileNames.some((pattern) => pattern.test(text))) return { reason: 'file-name' };
-  if (!/\p{L}/u.test(text)) return { reason: 'no-letters' };
-  const bare = text.toLowerCase();
-  if (placeholders.has(withoutNumber(bare))) return { reason: 'placeholder' };
-  if (footerPhrases.test(text)) return { reason: 'footer' };
-  if (options.boilerplate.some((phrase) => phrase.toLowerCase() === bare)) return { reason: 'boilerplate' };
-  if (characters.width < options.minCharacters) return { reason: 'too-short' };
-  return { text };
+const counted = (count: number, unit: string) => `${count} ${unit}${count === 1 ? '' : 's'}`;
+
+function tooLong(value: string, { maxCharacters }: JudgeOptions): TextFault {
+  return { reason: 'too-long', value, threshold: `${maxCharacters} characters` };
 }
 
+/** What each filter finds: a fault, or its value alone where there is no threshold, or nothing. */
+const checks: Readonly<
+  Record<(typeof textFilters)[number], (subject: Subject, options: JudgeOptions) => TextFault | string | null>
+> = {
+  'template-remains': ({ raw }) => templateRemains.exec(raw)?.[0].slice(0, 40) ?? null,
+  'broken-encoding': ({ raw }) => (raw.includes('\uFFFD') ? 'U+FFFD' : null),
+  'too-long': ({ text }, options) => {
+    if (text.length <= options.maxCharacters) return null;
+    const { count } = countCharacters(text);
+    return count > options.maxCharacters ? tooLong(`${count} characters`, options) : null;
+  },
+  'file-name': ({ text }) => (fileNames.some((pattern) => pattern.test(text)) ? '' : null),
+  'no-letters': ({ raw, text }) => {
+    if (raw.trim() === '') return { reason: 'empty', value: '' };
+    return /\p{L}/u.test(text) ? null : '';
+  },
+  placeholder: ({ lower }) => (placeholders.has(withoutNumber(lower)) ? '' : null),
+  footer: ({ text }) => footerPhrases.exec(text)?.[0] ?? null,
+  boilerplate: ({ lower }, { boilerplate }) =>
+    boilerplate.some((phrase) => phrase.toLowerCase() === lower) ? '' : null,
+  'too-short': ({ text }, { minCharacters }) => {
+    if (text.length >= 2 * minCharacters) return null;
+    const { width } = countCharacters(text);
+    if (width >= minCharacters) return null;
+    const [value, threshold] = [counted(width, 'character'), counted(minCharacters, 'character')];
+    return { reason: 'too-short', value, threshold };
+  },
+  'too-few-words': ({ text }, { minWords }) => {
+    const words = minWords > 1 ? wordsOf(text).length : minWords;
+    if (words >= minWords) return null;
+    const [value, threshold] = [counted(words, 'word'), counted(minWords, 'word')];
+    return { reason: 'too-few-words', value, threshold };
+  },
+  repetition: ({ text }, { maxRepetition }) => {
+    const { unit, share } = repetitionOf(text);
+    if (share <= maxRepetition) return null;
+    return { reason: 'repetition', value: `${unit} ${share.toFixed(2)}`, threshold: `${maxRepetition}` };
+  },
+};
+
+/** The number that closes a placeholder, and the signs around one. */
+export const numberPatterns: readonly [RegExp, RegExp] = [
+  /(?<![\s#(_-])[\s#(_-]*(?<!\d)\d+(?:\s?(?:of|\/|von|de|из)\s?\d+)?\)?$/u,
+  /^[\s.[("'*_-]+|(?<![\s.:!)\]"'*_-])[\s.:!)\]"'*_-]+$/gu,
+];
+
+/** `image 3`, `Photo 2 of 7`, `[untitled]` without their number and signs. */
 function withoutNumber(text: string): string {
-  return text
-    .replace(/[\s#(_-]*\d+(?:\s?(?:of|\/|von|de|из)\s?\d+)?\)?$/u, '')
-    .replace(/^[\s.[("'*_-]+|[\s.:!)\]"'*_-]+$/gu, '');
-}
-
-const wide = /[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Hangul}]/u;
-
-function countCharacters(text: string): { readonly count: number; readonly width: number } {
-  let count = 0;
-  let width = 0;
-  for (const character of text) {
-    count += 1;
-    width += wide.test(character) ? 2 : 1;
-  }
-  return { count, width };
+  const [number, signs] = numberPatterns;
+  return text.replace(number, '').replace(signs, '');
 }

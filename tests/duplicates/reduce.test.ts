@@ -201,7 +201,12 @@ describe('what is written down of a duplicate', () => {
   it('is its group, its distances and the thresholds', async () => {
     const rows = [row('a', 0b11n, 9), row('b', 0b1n, 8, 101), row('c', 2n ** 40n - 1n, 9)];
     expect(await reduced([rows], duplicatesByKey([rows]))).toEqual({
-      b: { reason: 'near-duplicate', kept: 'a', value: 'of a: 1 <= 3 bits, colours 1.00 <= 2' },
+      b: {
+        reason: 'near-duplicate',
+        kept: 'a',
+        value: 'of a: 1 <= 3 bits, colours 1.00 <= 2',
+        threshold: '3 bits, colours 2',
+      },
     });
   });
 
@@ -252,11 +257,12 @@ describe('decontamination', () => {
     const found = await reduced([rows], (reduction) => reduction.contaminatedOf('shard-0', 0), {
       inEvaluation: evaluation,
     });
+    const threshold = '3 bits, colours 2';
     expect(found).toEqual(
       new Map([
         [0, { reason: 'near-evaluation', value: 'of E: the same bytes' }],
-        [1, { reason: 'near-evaluation', value: 'of E: 2 <= 3 bits, colours 0.00 <= 2' }],
-        [2, { reason: 'near-evaluation', value: 'of F: 1 <= 3 bits, colours 1.00 <= 2' }],
+        [1, { reason: 'near-evaluation', value: 'of E: 2 <= 3 bits, colours 0.00 <= 2', threshold }],
+        [2, { reason: 'near-evaluation', value: 'of F: 1 <= 3 bits, colours 1.00 <= 2', threshold }],
       ]),
     );
   });

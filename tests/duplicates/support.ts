@@ -77,7 +77,7 @@ export async function writeFacts(
   shards: readonly (readonly MadeRow[])[],
 ): Promise<{ facts: string; fingerprints: string }> {
   const files = { facts: join(folder, 'facts.parquet'), fingerprints: join(folder, 'fingerprints.parquet') };
-  const facts = await openFacts(files.facts, 11, files.fingerprints);
+  const facts = await openFacts(files.facts, 11, { fingerprints: files.fingerprints });
   for (const [i, rows] of shards.entries()) {
     if (rows.length === 0) continue;
     const source = readBatch(

@@ -122,7 +122,7 @@ describe('curating rows that repeat each other', () => {
     const labels = Object.fromEntries(kept.map(({ key, labels: said }) => [key, said]));
     expect(labels['picture-5']).toEqual([]);
     expect(labels['picture-3']).toEqual([
-      { stage: 'deduplicate', reason: 'exact-duplicate', value: 'of bytes-3' },
+      { stage: 'deduplicate', reason: 'exact-duplicate', value: 'of bytes-3', threshold: null },
     ]);
     expect(labels['smaller-0']).toMatchObject([{ stage: 'deduplicate', reason: 'near-duplicate' }]);
   });

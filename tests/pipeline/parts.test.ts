@@ -98,7 +98,7 @@ describe('the ledger', () => {
     await (await openLedger(folder)).close();
     expect(await readdir(join(folder, 'dropped'))).toEqual(['00000.parquet']);
     const shard = await openShard(join(folder, 'dropped', '00000.parquet'));
-    expect(shard.columns).toEqual(['key', 'stage', 'reason', 'value']);
+    expect(shard.columns).toEqual(['key', 'stage', 'reason', 'value', 'threshold']);
   });
 });
 

@@ -71,6 +71,7 @@ export async function curatedFolder(options: { regions: boolean }): Promise<stri
     stage: { type: droppedTypes.stage, values: ['clean-texts', 'deduplicate'] },
     reason: { type: droppedTypes.reason, values: ['no-alt-text', 'exact-duplicate'] },
     value: { type: droppedTypes.value, values: [`file-name: ${hostile}`, 'of k1'] },
+    threshold: { type: droppedTypes.threshold, values: ['1 alt-text', null] },
   });
   await writeParquet(join(folder, 'quarantine', '00000.parquet'), {
     key: { type: quarantineTypes.key, values: ['q1'] },

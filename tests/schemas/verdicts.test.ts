@@ -34,7 +34,11 @@ describe('a filter that labels', () => {
     const { context, dropped } = rememberingContext();
     const given = applyVerdicts(batch, [undefined, verdict('bad'), undefined], filter, context);
     expect(keysOf(given)).toEqual(['a', 'b', 'c']);
-    expect(labelsOf(given)).toEqual([[], [{ stage: 'judge', reason: 'bad', value: 'bad!' }], []]);
+    expect(labelsOf(given)).toEqual([
+      [],
+      [{ stage: 'judge', reason: 'bad', value: 'bad!', threshold: null }],
+      [],
+    ]);
     expect(dropped).toEqual([]);
   });
 
@@ -50,10 +54,10 @@ describe('a filter that labels', () => {
     );
     expect(labelsOf(twice)).toEqual([
       [
-        { stage: 'judge', reason: 'one', value: 'one!' },
-        { stage: 'second', reason: 'two', value: 'two!' },
+        { stage: 'judge', reason: 'one', value: 'one!', threshold: null },
+        { stage: 'second', reason: 'two', value: 'two!', threshold: null },
       ],
-      [{ stage: 'second', reason: 'two', value: 'two!' }],
+      [{ stage: 'second', reason: 'two', value: 'two!', threshold: null }],
       [],
     ]);
   });

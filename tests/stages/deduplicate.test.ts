@@ -41,7 +41,7 @@ describe('deduplicating', () => {
     expect(valuesOf(out, 'key')).toEqual(['a0', 'a1']);
     expect(JSON.parse(JSON.stringify(valuesOf(out, 'labels')))).toEqual([
       [],
-      [{ stage: 'deduplicate', reason: 'exact-duplicate', value: 'of a0' }],
+      [{ stage: 'deduplicate', reason: 'exact-duplicate', value: 'of a0', threshold: null }],
     ]);
     expect(dropped).toEqual([]);
   });

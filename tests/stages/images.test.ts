@@ -2,22 +2,30 @@ import { Int32, Utf8 } from 'apache-arrow';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { cropToInput, decodeRgb, type RgbImage, sniffFormat } from '../../models/images.ts';
-import { checkImages, checkImagesOptionsSchema, judgeImage, judgeSize } from '../../stages/check-images.ts';
+import { checkImages, checkImagesOptionsSchema } from '../../stages/check-images.ts';
 import { hashImages } from '../../stages/hash-images.ts';
+import { judgeHeader, judgeImage, judgePixels } from '../../stages/images/judge-image.ts';
 import { readBatch, rememberingContext, runStage, valuesOf } from '../support.ts';
 
 const options = checkImagesOptionsSchema.parse({ minSide: 16, maxAspect: 3, maxPixels: 1_000_000 });
 const picture = (width: number, height: number, format: 'png' | 'jpeg' | 'webp' | 'gif' = 'png') =>
-  sharp({ create: { width, height, channels: 3, background: '#2080c0' } })
-    .toFormat(format)
-    .toBuffer();
+  shaded(width, height).toFormat(format).toBuffer();
+/** A picture that is no blank one: blue, lighter towards the right. */
+function shaded(width: number, height: number) {
+  const pixels = Buffer.alloc(width * height * 3);
+  for (let i = 0; i < width * height; i += 1) {
+    const light = Math.round(((i % width) * 60) / width);
+    pixels.set([0x20 + light, 0x80 + light, 0xc0], i * 3);
+  }
+  return sharp(pixels, { raw: { width, height, channels: 3 } });
+}
 
 describe('checking images', () => {
   it.each(['png', 'jpeg', 'webp', 'gif'] as const)(
     'keeps a sound %s, and takes its size from the decoder',
     async (format) => {
       const verdict = await judgeImage(await picture(40, 30, format), options);
-      expect(verdict).toEqual({ kind: 'keep', width: 40, height: 30 });
+      expect(verdict).toMatchObject({ kind: 'keep', labels: [], facts: { width: 40, height: 30, format } });
     },
   );
 
@@ -52,10 +60,22 @@ describe('checking images', () => {
   });
 
   it('drops by side and by aspect, at the limits exactly', () => {
-    expect(judgeSize(16, 16, options).kind).toBe('keep');
-    expect(judgeSize(15, 40, options)).toEqual({ kind: 'drop', reason: 'too-small', value: '15 px' });
-    expect(judgeSize(48, 16, options).kind).toBe('keep');
-    expect(judgeSize(49, 16, options)).toEqual({ kind: 'drop', reason: 'aspect', value: '3.06' });
+    const judge = (width: number, height: number) => judgeHeader({ width, height, frames: 1 }, options);
+    expect(judge(16, 16)).toEqual([]);
+    expect(judge(15, 40)).toEqual([{ reason: 'too-small', value: '15 px', threshold: '16 px' }]);
+    expect(judge(48, 16)).toEqual([]);
+    expect(judge(49, 16)).toEqual([{ reason: 'aspect', value: '3.06', threshold: '3' }]);
+    expect(judge(8, 80).map(({ reason }) => reason)).toEqual(['too-small', 'aspect']);
+  });
+
+  it('drops by deviation and by entropy, at the limits exactly', () => {
+    const limits = { minDeviation: 2, minEntropy: 0.1 };
+    const judge = (deviation: number, entropy: number) => judgePixels({ deviation, entropy }, limits);
+    expect(judge(2, 0.1)).toEqual([]);
+    expect(judge(1.99, 5)).toEqual([{ reason: 'blank', value: 'deviation 1.99', threshold: 'deviation 2' }]);
+    expect(judge(40, 0.09)).toEqual([
+      { reason: 'near-blank', value: 'entropy 0.090 bits', threshold: 'entropy 0.1 bits' },
+    ]);
   });
 
   it('accounts for every row: through, dropped or quarantined with where it was', async () => {
@@ -69,7 +89,9 @@ describe('checking images', () => {
     const out = await runStage(checkImages(options), context, readBatch(rows));
     expect(valuesOf(out, 'key')).toEqual(['good', 'also']);
     expect(valuesOf(out, 'width')).toEqual([20, 30]);
-    expect(dropped).toEqual([{ key: 'tiny', stage: 'check-images', reason: 'too-small', value: '4 px' }]);
+    expect(dropped).toEqual([
+      { key: 'tiny', stage: 'check-images', reason: 'too-small', value: '4 px', threshold: '16 px' },
+    ]);
     expect(quarantined).toMatchObject([{ key: 'none', shard: 'a.parquet', rowGroup: 0, row: 2 }]);
   });
 

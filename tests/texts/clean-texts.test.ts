@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { batchOf, column } from '../../schemas/batches.ts';
 import { rowTypes } from '../../schemas/rows.ts';
 import type { DroppedRow } from '../../schemas/stage.ts';
-import { cleanRow, cleanTexts, cleanTextsOptionsSchema, drawText } from '../../stages/clean-texts.ts';
+import { cleanRow, cleanTexts, cleanTextsOptionsSchema } from '../../stages/clean-texts.ts';
+import { drawText } from '../../stages/texts/draw-text.ts';
+import { removedValue } from '../../stages/texts/removed-texts.ts';
 
 const defaults = cleanTextsOptionsSchema.parse({});
 
@@ -44,7 +46,15 @@ describe('cleanRow', () => {
   });
 
   it('says what was wrong with each text', () => {
-    expect(cleanRow(['IMG_1.JPG', '42'], defaults).rejected).toBe('file-name: IMG_1.JPG; no-letters: 42');
+    const { unwanted } = cleanRow(['IMG_1.JPG', '42', 'x'], defaults);
+    expect(removedValue(unwanted)).toBe(
+      'file-name: IMG_1.JPG; no-letters: 42; too-short: x (1 character against 2 characters)',
+    );
+  });
+
+  it('names some of the texts of a row that has a thousand', () => {
+    const { unwanted } = cleanRow(new Array(1000).fill('image'), defaults);
+    expect(removedValue(unwanted)).toMatch(/^placeholder: image; .*; 984 more$/);
   });
 });
 
@@ -80,10 +90,33 @@ describe('cleanTexts', () => {
   it('drops a row without a text left, with the reasons', async () => {
     const { batches, dropped } = await run(rows([['image'], ['Katze'], null, [null]]));
     expect(batches.map((batch) => [...column(batch, 'key')])).toEqual([['key-1']]);
+    const threshold = '1 alt-text';
     expect(dropped).toEqual([
-      { key: 'key-0', stage: 'clean-texts', reason: 'no-alt-text', value: 'placeholder: image' },
-      { key: 'key-2', stage: 'clean-texts', reason: 'no-alt-text', value: 'the row has no alt-texts' },
-      { key: 'key-3', stage: 'clean-texts', reason: 'no-alt-text', value: 'the row has no alt-texts' },
+      { key: 'key-0', stage: 'clean-texts', reason: 'no-alt-text', value: 'placeholder: image', threshold },
+      {
+        key: 'key-2',
+        stage: 'clean-texts',
+        reason: 'no-alt-text',
+        value: 'the row has no alt-texts',
+        threshold,
+      },
+      {
+        key: 'key-3',
+        stage: 'clean-texts',
+        reason: 'no-alt-text',
+        value: 'the row has no alt-texts',
+        threshold,
+      },
+    ]);
+  });
+
+  it('writes down the texts that a kept row lost', async () => {
+    const { batches } = await run(rows([['x', 'Katze'], ['Hund']]));
+    const [batch] = batches;
+    const removed = [...column(batch as RecordBatch, 'removed_texts')].map((texts) => texts.toJSON());
+    expect(JSON.parse(JSON.stringify(removed))).toEqual([
+      [{ text: 'x', reason: 'too-short', value: '1 character', threshold: '2 characters' }],
+      [],
     ]);
   });
 
@@ -103,5 +136,43 @@ describe('cleanTexts', () => {
 
   it('refuses settings that it does not know', () => {
     expect(() => cleanTextsOptionsSchema.parse({ minCharacter: 3 })).toThrow('minCharacter');
+  });
+});
+
+describe('cleaning that only labels', () => {
+  const labelling = { ...defaults, mode: 'label' as const };
+  const labelsOf = (batch: RecordBatch) =>
+    [...column(batch, 'labels')].map((labels) => JSON.parse(JSON.stringify(labels)));
+
+  it('cleans the texts, removes none, and says which it would have removed', async () => {
+    const { batches, dropped } = await run(
+      rows([['caf&eacute;', ' IMG_1.JPG'], ['Katze'], ['x']]),
+      labelling,
+    );
+    const [batch] = batches as [RecordBatch];
+    expect(dropped).toEqual([]);
+    expect(listsOf(batch)).toEqual([['café', 'IMG_1.JPG'], ['Katze'], ['x']]);
+    const stage = 'clean-texts';
+    expect(labelsOf(batch)).toEqual([
+      [{ stage, reason: 'file-name', value: ' IMG_1.JPG', threshold: null }],
+      [],
+      [
+        { stage, reason: 'too-short', value: 'x (1 character)', threshold: '2 characters' },
+        {
+          stage,
+          reason: 'no-alt-text',
+          value: 'too-short: x (1 character against 2 characters)',
+          threshold: '1 alt-text',
+        },
+      ],
+    ]);
+  });
+
+  it('keeps a row without any text, with nothing to train on', async () => {
+    const { batches } = await run(rows([[' '], null]), labelling);
+    const [batch] = batches as [RecordBatch];
+    expect(listsOf(batch)).toEqual([[], []]);
+    expect([...column(batch, 'text')]).toEqual(['', '']);
+    expect(labelsOf(batch).map((labels) => labels.at(-1).reason)).toEqual(['no-alt-text', 'no-alt-text']);
   });
 });

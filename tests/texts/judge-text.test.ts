@@ -1,8 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cleanText, judgeText } from '../../stages/texts/judge-text.ts';
+import { cleanTextsOptionsSchema } from '../../stages/clean-texts.ts';
+import { cleanText } from '../../stages/texts/clean-text.ts';
+import { judgeText } from '../../stages/texts/judge-text.ts';
 
-const options = { minCharacters: 2, maxCharacters: 100, boilerplate: ['Shop of Wonders'] };
+const options = cleanTextsOptionsSchema.parse({ maxCharacters: 100, boilerplate: ['Shop of Wonders'] });
+const reasonOf = (raw: string, more: object = {}) => judgeText(raw, { ...options, ...more }).fault?.reason;
 
 describe('cleanText', () => {
   it.each([
@@ -22,6 +25,9 @@ describe('cleanText', () => {
     ['decomposed letters', 'Cafe\u0301', 'Caf\u00E9'],
     ['a joiner in a script that needs none', 'a\u200Cb\u200Dc', 'abc'],
     ['an emoji left with a hanging joiner', 'cat 👨\u200D', 'cat 👨'],
+    ['text hidden in tag characters', 'cat\u{E0001}\u{E0068}\u{E0069}', 'cat'],
+    ['marks that turn the direction', 'abc \u202Egnp.x\u202C', 'abc gnp.x'],
+    ['lone surrogates', 'cat \uD83D sits', 'cat sits'],
   ])('takes out %s', (_, raw, expected) => expect(cleanText(raw)).toBe(expected));
 
   it.each([
@@ -29,6 +35,7 @@ describe('cleanText', () => {
     ['the joiner of Hindi', 'क्\u200Dष'],
     ['the final joiner of Malayalam', 'അവന്\u200D'],
     ['emoji joined to a family', 'family 👨\u200D👩\u200D👧'],
+    ['the flag of a region', 'Wales 🏴\u{E0067}\u{E0062}\u{E0077}\u{E006C}\u{E0073}\u{E007F}'],
     ['signs of mathematics', 'a <3 b > c & d'],
     ['accents, tones and marks', 'Việt Nam กล้องถ่ายรูป हिन्दी'],
     ['a name with a full stop', 'St. Moritz, Amazon.com'],
@@ -78,7 +85,7 @@ describe('judgeText', () => {
     ['x', 'too-short'],
     ['cat '.repeat(30), 'too-long'],
     ['&'.repeat(10_000), 'too-long'],
-  ])('rejects %j as %s', (raw, reason) => expect(judgeText(raw, options)).toEqual({ reason }));
+  ])('rejects %j as %s', (raw, reason) => expect(reasonOf(raw)).toBe(reason));
 
   it.each([
     ['New York 1999'],
@@ -99,7 +106,64 @@ describe('judgeText', () => {
 
   it('measures characters, not code units', () => {
     const text = `a${'𝒳'.repeat(99)}`;
-    expect(judgeText(text, options)).toEqual({ text });
-    expect(judgeText(`${text}b`, options)).toEqual({ reason: 'too-long' });
+    const repeating = { ...options, maxRepetition: 1 };
+    expect(judgeText(text, repeating)).toEqual({ text });
+    expect(judgeText(`${text}b`, repeating).fault).toEqual({
+      reason: 'too-long',
+      value: '101 characters',
+      threshold: '100 characters',
+    });
+  });
+
+  it.each([
+    ['buy shoes buy shoes buy shoes buy shoes', 'words 0.75'],
+    ['hahahahahahahaha', 'characters 0.83'],
+    ['哈哈哈哈哈哈哈哈哈哈哈哈哈哈', 'characters 0.90'],
+  ])('rejects %j, which repeats itself', (raw, value) => {
+    expect(judgeText(raw, options).fault).toEqual({ reason: 'repetition', value, threshold: '0.65' });
+  });
+
+  it.each([
+    ['Black cat on a sofa - Black cat on a sofa'],
+    ['the cat and the dog and the bird and the fish'],
+    ['Bora Bora, Bora Bora'],
+    ['Walla Walla'],
+  ])('lets %j repeat itself', (raw) => expect(reasonOf(raw)).toBeUndefined());
+
+  it('counts words as the script writes them', () => {
+    const enough = (raw: string, minWords: number) => reasonOf(raw, { minWords }) === undefined;
+    expect(enough('a black cat', 3)).toBe(true);
+    expect(enough('a black cat', 4)).toBe(false);
+    expect(enough('黑猫睡在沙发上', 4)).toBe(true);
+    expect(enough('แมวดำนอนหลับ', 3)).toBe(true);
+    expect(enough('黒い猫が眠る', 8)).toBe(false);
+  });
+
+  it("compares as DataComp's basic filter does: more than 2 words, more than 5 characters", () => {
+    const basic = { minWords: 3, minCharacters: 6, filters: ['too-short', 'too-few-words'] };
+    expect(reasonOf('a b cd', basic)).toBeUndefined();
+    expect(reasonOf('a b c', basic)).toBe('too-short');
+    expect(reasonOf('abc def', basic)).toBe('too-few-words');
+    expect(reasonOf('click to enlarge', basic)).toBeUndefined();
+  });
+
+  it('says how short a text is, and how short it may be', () => {
+    expect(judgeText('x', options).fault).toEqual({
+      reason: 'too-short',
+      value: '1 character',
+      threshold: '2 characters',
+    });
+  });
+
+  it('gives the text, cleaned, also when something is wrong with it', () => {
+    expect(judgeText('<b>IMG_1.JPG</b>', options).text).toBe('IMG_1.JPG');
+    expect(judgeText('https://example.com/cat', options).text).toBe('https://example.com/cat');
+    expect(judgeText('a'.repeat(1_000_000), options).text.length).toBeLessThanOrEqual(16 * 100);
+  });
+
+  it('asks the filters that it is told to, and lets no empty text pass', () => {
+    expect(reasonOf('IMG_2041.JPG', { filters: ['placeholder'] })).toBeUndefined();
+    expect(reasonOf(' ', { filters: [] })).toBe('empty');
+    expect(reasonOf('https://example.com/cat', { filters: [] })).toBe('no-letters');
   });
 });

@@ -6,7 +6,7 @@ export function curationFiles(folder: string): Html {
     folder,
     [
       ['shards/*.parquet', 'the kept rows, with language, text, regions and the teacher’s embeddings'],
-      ['dropped/*.parquet', 'sound rows that were not wanted: key, stage, reason, value'],
+      ['dropped/*.parquet', 'sound rows that were not wanted: key, stage, reason, value, threshold'],
       ['quarantine/*.parquet', 'bad data: key, shard, row group, row, stage, reason, detail'],
       ['manifest.json', 'the recipe, the input and output files with their sha256, the teacher'],
       ['report.json', 'every figure of this page'],
