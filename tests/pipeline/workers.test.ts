@@ -61,7 +61,7 @@ const run = (signal = new AbortController().signal): RunContext => ({
 const curated = (paths: readonly string[], workers: number, name: string, signal?: AbortSignal) =>
   curate(
     parseConfig(
-      `seed: 3\nworkers: ${workers}\ninput: {shards: ${JSON.stringify(paths)}, batchRows: 16}\nmix: {english: 0.6}`,
+      `seed: 3\nworkers: ${workers}\ninput: {shards: ${JSON.stringify(paths)}, batchRows: 16}\nmix: {english: 0.6}\nimages: {minDeviation: 0, minEntropy: 0}`,
       'test.yaml',
     ),
     join(folder, name),
