@@ -1,21 +1,24 @@
-import { createWriteStream } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { finished } from 'node:stream/promises';
 import { saveTowers } from '../models/checkpoint.ts';
 import type { Executor } from '../models/executor.ts';
 import { exportTowersOnnx } from '../models/export-onnx.ts';
 import { loadTeacher } from '../models/teacher.ts';
 import { initializeParameters, type Parameters } from '../models/towers.ts';
+import type { RunIdentity } from '../models/training-state.ts';
 import { createRandom } from '../schemas/random.ts';
 import type { DistillReport, EvaluationScores, LearnerReport } from '../schemas/reports.ts';
-import { openCompute } from './compute.ts';
+import { computeNameOf, openCompute, threadsOf } from './compute.ts';
 import type { Config } from './config.ts';
 import type { RunContext } from './curate.ts';
+import { driftOf } from './distill/drift.ts';
 import { type EvaluationSet, evaluate, loadEvaluation } from './distill/evaluate.ts';
+import { digestOf, digestOfFiles } from './distill/identity.ts';
+import { type KeptLearner, loadLearner, saveLearner } from './distill/learner-state.ts';
+import { type MetricsFile, openMetrics } from './distill/metrics-file.ts';
 import { type DistillOptions, superBatchAt } from './distill/options.ts';
 import { type PreparedRows, prepareRows } from './distill/prepare.ts';
-import { runLearner, uniformOptions } from './distill/run-learner.ts';
+import { halfOf, runLearner, type TrainedLearner, uniformOptions } from './distill/run-learner.ts';
 import { openSelectionLog, type SelectionLog } from './distill/selections.ts';
 import { UsageError } from './errors.ts';
 import { resolveFile, resolveShards } from './inputs.ts';
@@ -26,24 +29,42 @@ interface Distillation {
   readonly config: Config;
   readonly folder: string;
   readonly run: RunContext;
+  readonly threads: number;
   readonly executor: Executor;
   readonly rows: PreparedRows;
   readonly initial: Parameters;
   readonly evaluation: EvaluationSet | null;
   readonly log: SelectionLog;
-  readonly record: (line: object) => Promise<void>;
+  readonly metrics: MetricsFile;
+  readonly identity: RunIdentity;
+  readonly kept: KeptLearners;
+  /** Of the whole run so far, before it was stopped included. */
+  readonly seconds: () => number;
+}
+
+type LearnerName = LearnerReport['name'];
+/** The states that a stopped run left. */
+type KeptLearners = Readonly<Record<LearnerName, KeptLearner | null>>;
+
+/** Options of {@link distill} that aren't the recipe's. */
+export interface DistillSettings {
+  /** Starts over where a stopped run could go on. */
+  readonly fresh?: boolean | undefined;
 }
 
 /**
  * Distils a learner from the curated shards in `data`, twice from the same initial weights: from batches selected
  * by learnability and from uniform ones, of the same super-batches. Writes `metrics.jsonl`, `selections.parquet`,
- * checkpoints, the learner as ONNX and the report. Throws a {@link UsageError} when the recipe can't be run.
+ * checkpoints, the learner as ONNX and the report. A run that was stopped or killed goes on from the last state in its
+ * `work` folder, and comes to the same bits as one that wasn't. Throws a {@link UsageError} when the recipe can't be
+ * run, or the folder holds a stopped run of another recipe or other data.
  */
 export async function distill(
   config: Config,
   data: string,
   folder: string,
   run: RunContext,
+  settings: DistillSettings = {},
 ): Promise<DistillReport> {
   const started = performance.now();
   const { distill: options } = config;
@@ -51,62 +72,102 @@ export async function distill(
   const shards = await resolveShards([join(data, 'shards')], '--data', data);
   const held = config.evaluation;
   const heldShards = held ? await resolveShards(held.shards, 'evaluation.shards', run.configPath) : [];
+  const threads = threadsOf(config);
   const executor = await openCompute(config, run.configPath);
-  await prepareRunFolder(folder);
+  const identity = await identityOf(config, threads, [...shards, ...heldShards]);
+  const kept = settings.fresh ? nothingKept : await loadKept(folder, options, identity);
+  const latest = kept.uniform ?? kept.selected;
+  if (latest === null) await prepareRunFolder(folder);
+  const work = join(folder, 'work');
   const { imageSize } = options.learner;
-  const rows = await prepareRows(shards, imageSize, join(folder, 'work'), run);
+  const rows = await prepareRows(shards, imageSize, work, run, latest !== null);
   if (rows.teacher === null && needsTeacher(options)) {
     throw new UsageError(
       `--data: ${data} carries no teacher embeddings: curate it with teacher.checkpoint, or set distill.method: hard`,
     );
   }
-  const metrics = createWriteStream(join(folder, 'metrics.jsonl'));
-  const log = await openSelectionLog(join(folder, 'selections.parquet'));
+  const log = await openSelectionLog(join(work, 'selections'), kept.selected?.state.step ?? 0);
+  const metrics = await openMetrics(join(folder, 'metrics.jsonl'), latest?.metricsBytes ?? 0);
   const whole: Distillation = {
     config,
     folder,
     run,
+    threads,
     executor,
     rows,
     initial: initializeParameters(options.learner, createRandom(`${config.seed}:learner`), options.training),
     evaluation: held ? await loadEvaluation(heldShards, imageSize, held.images) : null,
     log,
-    record: (line) =>
-      new Promise((resolve, reject) => {
-        metrics.write(`${JSON.stringify(line)}\n`, (error) => (error ? reject(error) : resolve()));
-      }),
+    metrics,
+    identity,
+    kept,
+    seconds: () => (latest?.runSeconds ?? 0) + (performance.now() - started) / 1000,
   };
   try {
+    for (const part of ['checkpoints', 'export']) {
+      await rm(join(folder, part), { recursive: true, force: true });
+    }
     await mkdir(join(folder, 'checkpoints'));
-    const learners = [await trainOne(whole, 'selected')];
-    if (options.baseline) learners.push(await trainOne(whole, 'uniform'));
-    await log.close();
+    const selected = await trainOne(whole, 'selected');
+    const uniform = options.baseline ? [await trainOne(whole, 'uniform')] : [];
+    await log.write(join(folder, 'selections.parquet'));
     const largest = superBatchAt(options.superBatch, options.training.steps);
     const report: DistillReport = {
       kind: 'distillation',
       version,
       seed: config.seed,
-      seconds: (performance.now() - started) / 1000,
+      seconds: whole.seconds(),
       rows: rows.rows,
       superBatch: largest,
       batch: options.batch,
       filterRatio: 1 - options.batch / largest,
       method: options.method,
       teacherAgreement: await scoreTeacher(whole, heldShards),
-      learners,
+      ...(options.method === 'uniform' ? {} : { drift: driftOf(selected.drift) }),
+      learners: [selected, ...uniform].map((learner) => learner.report),
       leftOut: leftOutOf(config),
     };
     await writeJson(join(folder, 'manifest.json'), { kind: 'distillation', version, config, data });
     await writeJson(join(folder, 'report.json'), report);
-    await rm(join(folder, 'work'), { recursive: true });
+    await rm(work, { recursive: true });
     return report;
-  } catch (error) {
-    await log.abort().catch(() => {});
-    throw error;
   } finally {
-    metrics.end();
-    await finished(metrics);
+    await log.close();
+    await metrics.close();
   }
+}
+
+const nothingKept: KeptLearners = { selected: null, uniform: null };
+
+const statePath = (folder: string, name: LearnerName) => join(folder, 'work', `${name}.safetensors`);
+
+/** The states that a stopped run left in its folder, if one did. */
+async function loadKept(
+  folder: string,
+  { learner }: DistillOptions,
+  identity: RunIdentity,
+): Promise<KeptLearners> {
+  const load = (name: LearnerName) =>
+    loadLearner(statePath(folder, name), learner, identity).catch((error: Error) => {
+      throw new UsageError(`${error.message} (--fresh starts over)`);
+    });
+  return { selected: await load('selected'), uniform: await load('uniform') };
+}
+
+/** What must be the same for a stopped run to go on; how many threads there are decides the last bits. */
+async function identityOf(
+  { seed, distill: options, evaluation, compute }: Config,
+  threads: number,
+  files: readonly string[],
+): Promise<RunIdentity> {
+  const { checkpointEvery: _, ...recipe } = options;
+  return {
+    recipe: digestOf({ seed, recipe, images: evaluation?.images }),
+    data: await digestOfFiles(files),
+    threads: String(threads),
+    compute: computeNameOf({ compute }),
+    version,
+  };
 }
 
 function leftOutOf({ evaluation, teacher }: Config): DistillReport['leftOut'] {
@@ -115,14 +176,15 @@ function leftOutOf({ evaluation, teacher }: Config): DistillReport['leftOut'] {
 }
 
 /** Both runs are offered the same super-batches in the same order, unless the recipe reuses them. */
-async function trainOne(whole: Distillation, name: LearnerReport['name']): Promise<LearnerReport> {
-  const { config, executor, initial, rows, run, evaluation, folder } = whole;
+async function trainOne(whole: Distillation, name: LearnerName): Promise<TrainedLearner> {
+  const { config, threads, rows, initial, run, evaluation, folder, log, metrics, identity } = whole;
   const options = name === 'selected' ? config.distill : uniformOptions(config.distill);
-  const { learner, training } = options;
-  const { report, parameters } = await runLearner({
+  const { learner, training, scoring } = options;
+  const trained = await runLearner({
     name,
     options,
-    executor,
+    executor: scoring.overlap ? await openCompute(config, run.configPath, halfOf(threads)) : whole.executor,
+    scoringThreads: halfOf(threads),
     rows,
     initial,
     evaluation,
@@ -130,15 +192,22 @@ async function trainOne(whole: Distillation, name: LearnerReport['name']): Promi
     seed: String(config.seed),
     signal: run.signal,
     task: run.progress.start(`training (${name})`, training.steps, 'steps'),
-    onStep: (metrics) => whole.record(metrics),
-    onSelection: (step, superBatch, selection) => whole.log.add(step, superBatch, selection),
+    onStep: (step) => metrics.add(step),
+    onSelection: (step, superBatch, selection) => log.add(step, superBatch, selection),
+    resume: whole.kept[name]?.state,
+    async keep(state) {
+      await log.keep();
+      const kept = { state, metricsBytes: metrics.bytes(), runSeconds: whole.seconds() };
+      await saveLearner(statePath(folder, name), learner, kept, identity);
+    },
   });
+  const { parameters } = trained;
   await saveTowers(join(folder, 'checkpoints', `${name}.safetensors`), learner, parameters, {
     step: String(training.steps),
     run: name,
   });
   if (name === 'selected') await exportTowersOnnx(learner, parameters, join(folder, 'export'));
-  return report;
+  return trained;
 }
 
 /** Throws when a super-batch is too small for the batches it serves, or the batch too odd to halve. */

@@ -29,7 +29,8 @@ export async function prepareRunFolder(folder: string): Promise<void> {
   if (facts !== null && !facts.isDirectory())
     throw new UsageError(`--out: ${folder} is a file, not a folder`);
   const names = facts === null ? [] : await readdir(folder);
-  const foreign = names.filter((name) => !ours.includes(name));
+  // What is written whole or not at all leaves its temporary name when it is killed.
+  const foreign = names.filter((name) => !ours.includes(name.replace(/\.partial$/, '')));
   if (foreign.length > 0) {
     throw new UsageError(
       `--out: ${folder} holds ${foreign.slice(0, 3).join(', ')}, which no run made: choose an empty folder`,

@@ -111,6 +111,22 @@ export interface LearnerReport {
   readonly evaluation: EvaluationScores | null;
 }
 
+/** How far selection moved the mix of languages, counted as batches were selected. Shares are in [0, 1]. */
+export interface DriftReport {
+  readonly pairs: { readonly offered: number; readonly selected: number };
+  readonly english: { readonly offered: number; readonly selected: number };
+  /** Half the sum of the languages' absolute differences of shares: 0 where the mixes are equal, at most 1. */
+  readonly totalVariation: number;
+  /** The ten languages whose shares moved most, the furthest first. */
+  readonly moved: readonly {
+    readonly language: string;
+    readonly offered: number;
+    readonly selected: number;
+  }[];
+  /** Pairs of every language, in super-batches (each counted once) and in the batches selected of them. */
+  readonly counts: Readonly<Record<string, { readonly offered: number; readonly selected: number }>>;
+}
+
 /** `report.json` of a distillation run. */
 export interface DistillReport {
   readonly kind: 'distillation';
@@ -123,6 +139,8 @@ export interface DistillReport {
   readonly filterRatio: number;
   readonly method: string;
   readonly teacherAgreement: EvaluationScores | null;
+  /** Of the selected run; absent where batches were drawn uniformly. */
+  readonly drift?: DriftReport | undefined;
   readonly learners: readonly LearnerReport[];
   readonly leftOut: readonly { readonly stage: string; readonly why: string }[];
 }

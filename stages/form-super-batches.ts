@@ -12,6 +12,8 @@ export interface SuperBatchOptions {
   readonly english: number | null;
   /** Rows held at a time, from which super-batches are drawn. */
   readonly shuffleRows: number;
+  /** Super-batches that a run took before it was stopped: they are drawn again, but neither made nor given. */
+  readonly skip?: number | undefined;
 }
 
 interface Held {
@@ -36,7 +38,7 @@ export async function* formSuperBatches(
   options: SuperBatchOptions,
   random: Random,
 ): AsyncGenerator<SuperBatch> {
-  const { size } = options;
+  const { size, skip = 0 } = options;
   const english: Pool = { rows: [], share: 0 };
   const rest: Pool = { rows: [], share: 0 };
   const pools = [english, rest];
@@ -49,10 +51,10 @@ export async function* formSuperBatches(
     capacity = Math.max(next, options.shuffleRows);
   };
   const form = () => {
-    const superBatch = draw(pools, random);
+    const drawn = draw(pools, random);
     total += 1;
     setShares();
-    return superBatch;
+    return total > skip ? gather(drawn) : null;
   };
   setShares();
   for (;;) {
@@ -66,10 +68,16 @@ export async function* formSuperBatches(
         // A part that the mix doesn't ask for would only pile up.
         if (pool.share > 0) pool.rows.push({ batch, row });
       }
-      for (; held(pools) >= capacity && isReady(pools); formed += 1) yield form();
+      for (; held(pools) >= capacity && isReady(pools); formed += 1) {
+        const superBatch = form();
+        if (superBatch) yield superBatch;
+      }
       boundPools(pools, capacity, random);
     }
-    for (; isReady(pools); formed += 1) yield form();
+    for (; isReady(pools); formed += 1) {
+      const superBatch = form();
+      if (superBatch) yield superBatch;
+    }
     if (formed === 0) throw new Error(shortageOf(pools, options, rows));
     // What is left can't fill a super-batch; kept for the next epoch it could meet itself in one.
     for (const pool of pools) pool.rows.length = 0;
@@ -107,12 +115,12 @@ function takeAt<T>(items: T[], index: number): T {
   return item;
 }
 
-function draw(pools: readonly Pool[], random: Random): SuperBatch {
+function draw(pools: readonly Pool[], random: Random): Held[] {
   const drawn: Held[] = [];
   for (const pool of pools) {
     for (let n = 0; n < pool.share; n += 1) drawn.push(takeAt(pool.rows, random.integer(pool.rows.length)));
   }
-  return gather(drawn);
+  return drawn;
 }
 
 function gather(rows: readonly Held[]): SuperBatch {

@@ -4,6 +4,7 @@ import { createProgress } from '../../pipeline/progress.ts';
 import { collectAcidEvidence } from './acid.ts';
 import { type EvidencePlan, type MethodName, methods, type Noise } from './plan.ts';
 import { summarize } from './summary.ts';
+import { teacherCommand } from './teacher.ts';
 import { writeEvidence } from './write.ts';
 
 const list = (value: string) => value.split(',');
@@ -30,6 +31,9 @@ interface EvidenceOptions {
 }
 
 await new Command('evidence')
+  // A command's own options come after its name.
+  .enablePositionalOptions()
+  .addCommand(teacherCommand())
   .addArgument(new Command().createArgument('<name>', 'what is shown').choices(['acid']))
   .addOption(
     new Option('--style <name>', 'the held-out style')

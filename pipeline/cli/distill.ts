@@ -1,6 +1,14 @@
 import type { Command } from 'commander';
 import { printReport, runContext, type Shell } from './shell.ts';
 
+interface DistillFlags {
+  readonly config: string;
+  readonly data: string;
+  readonly out: string;
+  readonly fresh?: boolean;
+  readonly json?: boolean;
+}
+
 /** `assay distill`: a learner from selected batches, beside one from uniform batches. */
 export function addDistill(program: Command, shell: Shell): void {
   program
@@ -9,14 +17,16 @@ export function addDistill(program: Command, shell: Shell): void {
     .requiredOption('--config <file>', 'the recipe (YAML)')
     .requiredOption('--data <dir>', "a curation run's folder")
     .requiredOption('--out <dir>', "the run's folder")
+    .option('--fresh', 'start over where a stopped run could go on')
     .option('--json', 'print the report as JSON')
-    .action(async (options: { config: string; data: string; out: string; json?: boolean }) => {
+    .action(async (options: DistillFlags) => {
       const { loadConfig } = await import('../config.ts');
       const { distill } = await import('../distill.ts');
       const { writeDistillPage } = await import('../report/distill-page.ts');
       const { distillSummary } = await import('../report/summary.ts');
       const config = await loadConfig(options.config);
-      const report = await distill(config, options.data, options.out, runContext(shell, options.config));
+      const { data, out, fresh } = options;
+      const report = await distill(config, data, out, runContext(shell, options.config), { fresh });
       await writeDistillPage(options.out, report);
       printReport(report, distillSummary(report, options.out), options.json);
     });

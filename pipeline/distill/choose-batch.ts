@@ -1,34 +1,69 @@
-import type { Embedder } from '../../models/embedder.ts';
-import { normalizePixels } from '../../models/pixels.ts';
+import type { HeldTensor } from '../../models/executor.ts';
 import type { PairModel } from '../../models/selection/pair-model.ts';
 import { type Selection, selectBatch } from '../../models/selection/select-batch.ts';
+import type { Parameters } from '../../models/towers.ts';
 import type { Trainer } from '../../models/trainer.ts';
 import type { Random } from '../../schemas/random.ts';
 import type { SuperBatch } from '../../schemas/super-batch.ts';
 import type { TeacherFacts } from '../../stages/read-curated.ts';
 import type { DistillOptions } from './options.ts';
+import type { Scorer } from './scorer.ts';
 
 /** What batches are chosen with. */
 export interface ChooserOptions {
   readonly options: DistillOptions;
   readonly superBatches: AsyncGenerator<SuperBatch>;
-  /** The learner as it scores; its weights are replaced for every super-batch. */
-  readonly embedder: Embedder;
+  /** The learner as it scores. */
+  readonly scorer: Scorer;
   readonly teacher: TeacherFacts | null;
   readonly random: Random;
-  readonly signal: AbortSignal;
+  /** Where a run that was stopped goes on; then the super-batches begin with the one that was in use, if one was. */
+  readonly resume?: ChooserState | undefined;
 }
 
-/** What a learner is at a step: its weights and its logits' scale and bias. */
-type LearnerNow = Pick<Trainer, 'weights' | 'logits'>;
+/** A learner in training, as a chooser asks it. */
+type Learner = Pick<Trainer, 'weights' | 'parameters' | 'logits'>;
+
+/** What it is before a step. */
+type LearnerNow = ReturnType<Trainer['logits']> & { readonly weights: Parameters | HeldTensor };
 
 /** The pairs of one step. */
 export interface ChosenBatch {
   readonly superBatch: SuperBatch;
+  /** Whether no step before chose from this super-batch. */
+  readonly isFresh: boolean;
   /** Indices into the super-batch, [b]. */
   readonly indices: Uint32Array;
   /** Why each was chosen; null when they were drawn uniformly. */
   readonly selection: Selection | null;
+}
+
+/** What continues a chooser: how far it is in the super-batches, and the scored one in use. */
+export interface ChooserState {
+  /** Super-batches taken, the one in use included. */
+  readonly taken: number;
+  /** The super-batch in use, or scored for the next step. */
+  readonly inUse: {
+    readonly uses: number;
+    /** What no step has chosen yet: indices into the super-batch. */
+    readonly open: Uint32Array;
+    readonly learner: PairModel | null;
+  } | null;
+}
+
+/** Super-batches to skip for a run that goes on from a state. */
+export function superBatchesDone({ taken, inUse }: ChooserState): number {
+  return inUse === null ? taken : taken - 1;
+}
+
+/** Chooses the batch of each step. */
+export interface Chooser {
+  /** The batch of the next step of this learner; with `last` nothing is scored ahead. */
+  choose(trainer: Learner, last: boolean): Promise<ChosenBatch>;
+  /** Waits for what is being scored. */
+  settle(): Promise<void>;
+  /** What continues it, between two steps. */
+  state(): Promise<ChooserState>;
 }
 
 /** A super-batch as both models see it, and what is left of it. */
@@ -43,62 +78,96 @@ interface Scored {
 /**
  * Chooses each step's batch by the recipe's method (ACID, arXiv 2411.18674, section 3): uniformly, or jointly from a
  * super-batch that the learner has scored. With `scoring.reuse` over 1 a scored super-batch serves so many steps, each
- * choosing from what the ones before left. With `strata` English and the rest are chosen apart, at their share of the
- * mix. Throws when the super-batches end.
+ * choosing from what the ones before left. With `scoring.overlap` the next super-batch is scored by the weights from
+ * before a step while that step is taken, so that its scores are one step old; the first one's are not. With `strata`
+ * English and the rest are chosen apart, at their share of the mix. Throws when the super-batches end.
  */
-export function createChooser(chooser: ChooserOptions): (learner: LearnerNow) => Promise<ChosenBatch> {
-  const { options, superBatches, random } = chooser;
+export function createChooser(chooser: ChooserOptions): Chooser {
+  const { options, superBatches, random, resume } = chooser;
+  const { reuse, overlap } = options.scoring;
+  let taken = resume ? superBatchesDone(resume) : 0;
+  let left = resume?.inUse ?? null;
   let scored: Scored | null = null;
+  let ahead: Promise<Scored> | null = null;
   const next = async () => {
     const { value, done } = await superBatches.next();
     if (done) throw new Error('the super-batches ended');
+    taken += 1;
     return value;
   };
-  return async (trainer) => {
-    if (options.method === 'uniform') {
-      const superBatch = await next();
-      const indices = drawUniformly(superBatch.keys.length, options.batch, random);
-      return { superBatch, indices, selection: null };
-    }
-    if (scored === null || scored.uses === options.scoring.reuse) {
-      scored = await scoreSuperBatch(chooser, await next(), trainer);
-    }
-    const selection = await selectFrom(chooser, scored);
-    const { superBatch } = scored;
-    scored.uses += 1;
-    scored.open = without(scored.open, selection.indices, superBatch.keys.length);
-    return { superBatch, indices: selection.indices, selection };
+  // A thread of its own has an executor of its own, to which weights go as values.
+  const now = async (trainer: Learner): Promise<LearnerNow> => ({
+    ...trainer.logits(),
+    weights: overlap ? await trainer.parameters() : trainer.weights(),
+  });
+  const scoredNext = async (trainer: Learner) => {
+    if (left === null) return scoreSuperBatch(chooser, await next(), await now(trainer));
+    const { learner, open, uses } = left;
+    left = null;
+    const superBatch = await next();
+    return { superBatch, learner, teacher: teacherOf(chooser, superBatch), open, uses };
+  };
+  return {
+    async choose(trainer, last) {
+      if (options.method === 'uniform') {
+        const superBatch = await next();
+        const indices = drawUniformly(superBatch.keys.length, options.batch, random);
+        return { superBatch, isFresh: true, indices, selection: null };
+      }
+      if (scored === null || scored.uses === reuse) {
+        scored = await (ahead ?? scoredNext(trainer));
+        ahead = null;
+      }
+      if (overlap && !last && scored.uses + 1 === reuse) {
+        // Drawn before it is waited for: what follows blocks this thread.
+        const superBatch = await next();
+        ahead = scoreSuperBatch(chooser, superBatch, await now(trainer));
+        ahead.catch(() => {});
+      }
+      const selection = await selectFrom(chooser, scored);
+      const { superBatch } = scored;
+      scored.uses += 1;
+      scored.open = without(scored.open, selection.indices, superBatch.keys.length);
+      return { superBatch, isFresh: scored.uses === 1, indices: selection.indices, selection };
+    },
+    async settle() {
+      await ahead;
+    },
+    async state() {
+      if (left) return { taken: taken + 1, inUse: left };
+      const current = ahead ? await ahead : scored;
+      const inUse = current && current.uses < reuse ? current : null;
+      return { taken, inUse: inUse && { uses: inUse.uses, open: inUse.open, learner: inUse.learner } };
+    },
   };
 }
 
 async function scoreSuperBatch(
-  { options, embedder, teacher }: ChooserOptions,
+  chooser: ChooserOptions,
   superBatch: SuperBatch,
-  trainer: LearnerNow,
+  { weights, scale, bias }: LearnerNow,
 ): Promise<Scored> {
-  const count = superBatch.keys.length;
+  const { options, scorer } = chooser;
   let learner: PairModel | null = null;
   // Easy-reference asks the teacher alone, whose embeddings came with the rows.
   if (options.method !== 'easy-reference') {
-    await embedder.update(trainer.weights());
     learner = {
-      images: await embedder.embedImages(normalizePixels(superBatch.pixels), count),
-      texts: await embedder.embedTexts(superBatch.texts),
+      ...(await scorer.score(superBatch, weights)),
       dimension: options.learner.embeddingDim,
-      ...trainer.logits(),
+      scale,
+      bias,
     };
   }
-  const reference = teacher && {
-    images: superBatch.teacherImages,
-    texts: superBatch.teacherTexts,
-    ...teacher,
-  };
-  const open = Uint32Array.from({ length: count }, (_, i) => i);
-  return { superBatch, learner, teacher: reference, open, uses: 0 };
+  const open = Uint32Array.from({ length: superBatch.keys.length }, (_, i) => i);
+  return { superBatch, learner, teacher: teacherOf(chooser, superBatch), open, uses: 0 };
+}
+
+function teacherOf({ teacher }: ChooserOptions, superBatch: SuperBatch): PairModel | null {
+  return teacher && { images: superBatch.teacherImages, texts: superBatch.teacherTexts, ...teacher };
 }
 
 async function selectFrom(
-  { options, random, signal }: ChooserOptions,
+  { options, random }: ChooserOptions,
   { superBatch, learner, teacher, open }: Scored,
 ): Promise<Selection> {
   const selections: Selection[] = [];
@@ -107,7 +176,7 @@ async function selectFrom(
     const selection = await selectBatch(
       part(learner),
       part(teacher),
-      { ...options, method: methodOf(options), batch, signal },
+      { ...options, method: methodOf(options), batch },
       random,
     );
     selections.push({ ...selection, indices: selection.indices.map((i) => rows[i] as number) });

@@ -40,6 +40,11 @@ const scoringOptionsSchema = z.strictObject({
   imagePool: z.literal([1, 2, 4]).default(1),
   /** Steps that choose from one scored super-batch. */
   reuse: z.int().positive().default(1),
+  /**
+   * Whether the next super-batch is scored in a thread of its own while a step is trained, by the weights from before
+   * that step: its scores are then one step old. Each of the two gets half of the threads. Off unless told.
+   */
+  overlap: z.boolean().optional(),
 });
 
 /** The size of the super-batch of a step. */
@@ -90,10 +95,28 @@ export const distillOptionsSchema = z.strictObject({
   training: trainingOptionsSchema.prefault({ steps: 300 }),
   /** Steps between evaluations of the learning curves. */
   evaluateEvery: z.int().positive().default(50),
+  /** Steps between checkpoints, from which a run that was stopped or killed goes on. */
+  checkpointEvery: z.int().positive().default(50),
 });
 
 /** Options of distillation, with the defaults filled in. */
 export type DistillOptions = z.infer<typeof distillOptionsSchema>;
+
+/** The second stage of a teacher: fine-tuned on the curated high-quality part (SigLIP 2, section 3.4). */
+export const fineTuneOptionsSchema = z.strictObject({
+  steps: z.int().positive().default(500),
+  /** The peak of its own warm-up and cosine; Adam's memory begins anew. */
+  learningRate: z.number().positive().default(1e-4),
+  warmup: z.int().min(0).default(20),
+  /**
+   * The share of rows that is kept where no curated folder is given: in each language those whose image and text are
+   * the most alike to the teacher of the first stage.
+   */
+  quality: z.number().gt(0).max(1).default(0.5),
+});
+
+/** Options of a teacher's second stage, with the defaults filled in. */
+export type FineTuneOptions = z.infer<typeof fineTuneOptionsSchema>;
 
 /** Options of training a teacher on curated shards. */
 export const teachOptionsSchema = z.strictObject({
@@ -114,6 +137,8 @@ export const teachOptionsSchema = z.strictObject({
   shuffleRows: z.int().positive().default(8192),
   augment: augmentationSchema.prefault({}),
   training: trainingOptionsSchema.prefault({ steps: 4000 }),
+  /** The second stage; without it, and without `--fine-tune`, there is one. */
+  fineTune: fineTuneOptionsSchema.optional(),
   /** Steps between checkpoints, from which a stopped run goes on. */
   checkpointEvery: z.int().positive().default(500),
 });

@@ -1,3 +1,4 @@
+import { rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
 import { decodeImages } from '../../stages/decode-images.ts';
@@ -16,16 +17,22 @@ export interface PreparedRows {
 const batchRows = 256;
 const decoding = { concurrency: 4, maxPixels: 50_000_000 };
 
-/** Decodes curated shards to `side` x `side` pixels into a spool in `folder`. Throws on shards that aren't curated. */
+/**
+ * Decodes curated shards to `side` x `side` pixels into a spool in `folder`; with `reuse` a spool that an earlier run
+ * of the same shards left there whole serves again. Throws on shards that aren't curated.
+ */
 export async function prepareRows(
   shards: readonly string[],
   side: number,
   folder: string,
   run: { readonly signal: AbortSignal; readonly progress: Progress },
+  reuse = false,
 ): Promise<PreparedRows> {
   const { rows, teacher } = await curatedFacts(shards);
   const path = join(folder, 'prepared.arrows');
-  const spool = createSpool(path);
+  const prepared = { rows, teacher, epoch: () => readSpool(path) };
+  if (reuse && (await stat(path).catch(() => null))?.isFile()) return prepared;
+  const spool = createSpool(`${path}.partial`);
   const task = run.progress.start('decoding for the learner', rows, 'rows');
   const refuse = () => {
     throw new Error('decoding loses no row');
@@ -39,6 +46,7 @@ export async function prepareRows(
     task.update(done);
   }
   await spool.close();
+  await rename(`${path}.partial`, path);
   task.end();
-  return { rows, teacher, epoch: () => readSpool(path) };
+  return prepared;
 }

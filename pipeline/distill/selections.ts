@@ -1,14 +1,20 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Float32, Int32, Utf8 } from 'apache-arrow';
 import type { Selection } from '../../models/selection/select-batch.ts';
 import { batchOf } from '../../schemas/batches.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
 import type { SuperBatch } from '../../schemas/super-batch.ts';
+import { createSpool, readSpool, type Spool } from '../spool.ts';
 
-/** `selections.parquet`: which pair was selected at which step, in which chunk, and why. */
+/** The record of a run's selections, which becomes `selections.parquet`: which pair, at which step, and why. */
 export interface SelectionLog {
   add(step: number, superBatch: SuperBatch, selection: Selection): Promise<void>;
+  /** Puts what was added on the disk: a run that goes on from here keeps it. */
+  keep(): Promise<void>;
+  /** Writes `selections.parquet` from what was kept, or nothing where no pair was selected. */
+  write(path: string): Promise<void>;
   close(): Promise<void>;
-  abort(): Promise<void>;
 }
 
 const types = {
@@ -26,28 +32,56 @@ const types = {
   logit: new Float32(),
 } as const;
 
-/** Opens the log of a run's selections. */
-export async function openSelectionLog(path: string): Promise<SelectionLog> {
-  const writer = await openParquetWriter(path);
+/**
+ * Opens the record in `folder`, in parts that each begin where the one before was kept. A run that goes on from a step
+ * lets go of the parts that begin there or later: what they hold is selected again.
+ */
+export async function openSelectionLog(folder: string, step: number): Promise<SelectionLog> {
+  await mkdir(folder, { recursive: true });
+  for (const { name, begins } of await partsIn(folder)) if (begins >= step) await rm(join(folder, name));
+  let part: Spool | null = null;
+  const keep = async () => {
+    await part?.close();
+    part = null;
+  };
   return {
     async add(step, superBatch, selection) {
-      const indices = Array.from(selection.indices);
-      await writer.write(
-        batchOf({
-          step: { type: types.step, values: indices.map(() => step) },
-          position: { type: types.position, values: indices.map((_, i) => i) },
-          chunk: { type: types.chunk, values: Array.from(selection.chunks) },
-          index: { type: types.index, values: indices },
-          key: { type: types.key, values: indices.map((i) => superBatch.keys[i] ?? '') },
-          language: { type: types.language, values: indices.map((i) => superBatch.languages[i] ?? '') },
-          self_score: { type: types.self_score, values: Array.from(selection.selfScores) },
-          logit: { type: types.logit, values: Array.from(selection.logits) },
-        }),
-      );
+      part ??= createSpool(join(folder, `${String(step).padStart(9, '0')}.arrows`));
+      await part.write(rowsOf(step, superBatch, selection));
     },
-    async close() {
+    keep,
+    async write(path) {
+      await keep();
+      const writer = await openParquetWriter(path);
+      try {
+        for (const { name } of await partsIn(folder)) {
+          for await (const batch of readSpool(join(folder, name))) await writer.write(batch);
+        }
+      } catch (error) {
+        await writer.abort();
+        throw error;
+      }
       await writer.close();
     },
-    abort: () => writer.abort(),
+    close: keep,
   };
+}
+
+async function partsIn(folder: string): Promise<{ name: string; begins: number }[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.arrows')).sort();
+  return names.map((name) => ({ name, begins: Number.parseInt(name, 10) }));
+}
+
+function rowsOf(step: number, superBatch: SuperBatch, selection: Selection) {
+  const indices = Array.from(selection.indices);
+  return batchOf({
+    step: { type: types.step, values: indices.map(() => step) },
+    position: { type: types.position, values: indices.map((_, i) => i) },
+    chunk: { type: types.chunk, values: Array.from(selection.chunks) },
+    index: { type: types.index, values: indices },
+    key: { type: types.key, values: indices.map((i) => superBatch.keys[i] ?? '') },
+    language: { type: types.language, values: indices.map((i) => superBatch.languages[i] ?? '') },
+    self_score: { type: types.self_score, values: Array.from(selection.selfScores) },
+    logit: { type: types.logit, values: Array.from(selection.logits) },
+  });
 }

@@ -10,7 +10,10 @@ import type { SuperBatch } from '../../schemas/super-batch.ts';
 import type { TeacherFacts } from '../../stages/read-curated.ts';
 import type { Task } from '../progress.ts';
 import { createChooser } from './choose-batch.ts';
+import { addLanguages, type DriftCounts } from './drift.ts';
+import type { LearnerState } from './learner-state.ts';
 import type { DistillOptions, TrainingOptions } from './options.ts';
+import type { Scorer } from './scorer.ts';
 
 /** One step, as `metrics.jsonl` records it. */
 export interface StepMetrics {
@@ -28,10 +31,11 @@ export interface StepMetrics {
 export interface LearnerRun {
   readonly name: LearnerReport['name'];
   readonly options: DistillOptions;
+  /** Where the run goes on, `resume`'s super-batches done. */
   readonly superBatches: AsyncGenerator<SuperBatch>;
   readonly trainer: Trainer;
   /** The learner as it scores super-batches. */
-  readonly scorer: Embedder;
+  readonly scorer: Scorer;
   /** The learner as it is evaluated. */
   readonly embedder: Embedder;
   readonly teacher: TeacherFacts | null;
@@ -41,39 +45,66 @@ export interface LearnerRun {
   readonly onStep: (metrics: StepMetrics) => Promise<void>;
   readonly onSelection: (step: number, superBatch: SuperBatch, selection: Selection) => Promise<void>;
   readonly evaluate: (last: boolean) => Promise<EvaluationScores | null>;
+  /** What a run that was stopped had come to; the trainer holds its weights and moments. */
+  readonly resume?: LearnerState | null | undefined;
+  /** Keeps what the run has come to: every `checkpointEvery` steps, at its end, and when it is stopped. */
+  readonly keep?: ((state: LearnerState) => Promise<void>) | undefined;
 }
 
 /**
  * Trains one learner: for each step a super-batch, the pairs chosen of it (by learnability, or uniformly), and one
- * step of the loss on them (ACID, arXiv 2411.18674, section 3; SigLIP 2, section 3.4).
+ * step of the loss on them (ACID, arXiv 2411.18674, section 3; SigLIP 2, section 3.4). A run that goes on from a state
+ * that it kept comes to the same bits as one that was never stopped.
  */
-export async function trainLearner(run: LearnerRun): Promise<LearnerReport> {
-  const { options, trainer, task } = run;
-  const { steps } = options.training;
+export async function trainLearner(run: LearnerRun): Promise<{ report: LearnerReport; drift: DriftCounts }> {
+  const { options, trainer, task, random, keep, resume } = run;
+  const { training, checkpointEvery } = options;
+  const { steps } = training;
   const meter = createMeter(run);
-  const choose = createChooser({ ...run, embedder: run.scorer });
-  const curve: LearnerReport['curve'][number][] = [];
-  let loss = Number.NaN;
+  const chooser = createChooser({ ...run, resume: resume?.chooser });
+  const curve = [...(resume?.curve ?? [])];
+  const drift: DriftCounts = structuredClone(resume?.drift ?? { offered: {}, selected: {} });
+  let loss = resume?.loss ?? Number.NaN;
+  const begun = resume?.step ?? 0;
+  let kept = begun;
+  const checkpoint = async (step: number) => {
+    if (!keep || step === kept) return;
+    kept = step;
+    const at = { step, loss, curve, drift, random: random.state(), chooser: await chooser.state() };
+    await keep({
+      ...at,
+      ...meter.read(),
+      parameters: await trainer.parameters(),
+      moments: await trainer.moments(),
+    });
+  };
   try {
-    for (let step = 0; step < steps; step += 1) {
+    task.update(begun);
+    for (let step = begun; step < steps; step += 1) {
+      if (run.signal.aborted) await checkpoint(step);
       run.signal.throwIfAborted();
-      const { superBatch, indices, selection } = await choose(trainer);
+      const last = step + 1 === steps;
+      const chosen = await chooser.choose(trainer, last);
+      const { superBatch, indices, selection } = chosen;
+      if (chosen.isFresh) addLanguages(drift.offered, superBatch.languages);
+      addLanguages(drift.selected, languagesOf(superBatch, indices));
       if (selection) await run.onSelection(step, superBatch, selection);
-      const learningRate = rateOf(options.training, step);
+      const learningRate = rateOf(training, step);
       const result = await trainer.step({
         ...inputsOf(superBatch, indices, options.learner.textTokens),
         teacher:
           options.distillation > 0 && run.teacher ? taughtRows(superBatch, indices, run.teacher) : null,
         learningRate,
       });
+      await chooser.settle();
       loss = result.loss;
       await run.onStep({ run: run.name, step, ...result, learningRate, ...meter.read() });
-      const last = step + 1 === steps;
       if (last || (step + 1) % options.evaluateEvery === 0) {
         const at = { step: step + 1, ...meter.read(), loss };
         await run.embedder.update(trainer.weights());
         curve.push({ ...at, evaluation: await meter.leaveOut(() => run.evaluate(last)) });
       }
+      if (last || (step + 1) % checkpointEvery === 0) await checkpoint(step + 1);
       task.update(step + 1);
     }
   } finally {
@@ -81,19 +112,25 @@ export async function trainLearner(run: LearnerRun): Promise<LearnerReport> {
     task.end();
   }
   const evaluation = curve.at(-1)?.evaluation ?? null;
-  return { name: run.name, steps, ...meter.read(), finalLoss: loss, curve, evaluation };
+  return { report: { name: run.name, steps, ...meter.read(), finalLoss: loss, curve, evaluation }, drift };
+}
+
+function languagesOf({ languages }: SuperBatch, indices: Uint32Array): string[] {
+  return Array.from(indices, (i) => languages[i] ?? '');
 }
 
 /** What a run has cost so far: evaluation is the measuring, not the measured, and is taken off. */
-function createMeter({ trainer, scorer }: LearnerRun) {
+function createMeter({ trainer, scorer, resume }: LearnerRun) {
   const started = performance.now();
+  const before = { seconds: resume?.seconds ?? 0, flops: resume ? resume.flops : 0 };
   let evaluating = 0;
   return {
     read() {
       const [training, scoring] = [trainer.flops(), scorer.flops()];
+      const isKnown = training !== null && scoring !== null && before.flops !== null;
       return {
-        seconds: (performance.now() - started - evaluating) / 1000,
-        flops: training === null || scoring === null ? null : training + scoring,
+        seconds: before.seconds + (performance.now() - started - evaluating) / 1000,
+        flops: isKnown ? (before.flops ?? 0) + training + scoring : null,
       };
     },
     async leaveOut<T>(work: () => Promise<T>): Promise<T> {

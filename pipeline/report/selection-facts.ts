@@ -1,5 +1,6 @@
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DistillReport } from '../../schemas/reports.ts';
 import { numberOf, parquetFiles, type Query, textOf, withQueries } from './queries.ts';
 
 /** How many own scores of selected pairs fell in a bin, of one third of the steps. */
@@ -80,8 +81,13 @@ async function languageShares(
   }));
 }
 
-/** The shares of languages in super-batches: English as configured, the rest as the curated rows have them. */
+/**
+ * The shares of languages in super-batches: as the run counted them, or where its report has no counts, English as
+ * configured and the rest as the curated rows have them.
+ */
 async function offeredShares(query: Query, folder: string): Promise<Map<string, number> | null> {
+  const counted = await countedShares(folder);
+  if (counted) return counted;
   const text = await readFile(join(folder, 'manifest.json'), 'utf8').catch(() => '{}');
   const manifest = JSON.parse(text) as { data?: string; config?: { distill?: { english?: number } } };
   const english = manifest.config?.distill?.english;
@@ -92,6 +98,16 @@ async function offeredShares(query: Query, folder: string): Promise<Map<string, 
     { shards },
   );
   return sharesOffered(new Map(rows.map((row) => [textOf(row, 'language'), numberOf(row, 'n')])), english);
+}
+
+async function countedShares(folder: string): Promise<Map<string, number> | null> {
+  const text = await readFile(join(folder, 'report.json'), 'utf8').catch(() => '{}');
+  const { drift } = JSON.parse(text) as Pick<DistillReport, 'drift'>;
+  if (!drift) return null;
+  const { counts, pairs } = drift;
+  return new Map(
+    Object.entries(counts).map(([language, { offered }]) => [language, offered / pairs.offered]),
+  );
 }
 
 /** Shares of languages in super-batches of `english` English, drawn from rows counted by language. */

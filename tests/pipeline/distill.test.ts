@@ -132,7 +132,7 @@ describe('a teaching that is stopped', () => {
     await stopAfter(3);
     const other = { ...recipe(folder), seed: 9 };
     await expect(teach(other, join(folder, 'pool'), out(), run())).rejects.toThrow(
-      /teacher\.safetensors\.state is of a run with another recipe or other data: delete it/,
+      /teacher\.safetensors\.state is of another run \(its recipe differs\): delete it/,
     );
   });
 });

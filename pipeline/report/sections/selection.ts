@@ -18,7 +18,7 @@ filter ratio of ${percent(filterRatio)}.</p>`;
   const body = facts
     ? html`${told}<p>${counted(facts.pairs, 'selection')} of ${counted(facts.distinct, 'distinct pair')}; the one
 selected most often, ${counted(facts.most, 'time')}.</p>
-<div class="charts">${scoreChart(facts)}</div>${englishLine(facts)}${languageChart(facts)}`
+<div class="charts">${scoreChart(facts)}</div>${englishLine(facts)}${driftLine(report)}${languageChart(facts)}`
     : html`${told}<p class="note">No record of selections to show.</p>`;
   return { id: 'selection', title: 'What was selected', body };
 }
@@ -52,6 +52,17 @@ function englishLine({ languages }: SelectionFacts): Html {
   return offered === null || offered === undefined
     ? html`<p>English is ${selected} of the selected pairs.</p>`
     : html`<p>English is ${selected} of the selected pairs; ${percent(offered)} of the offered ones.</p>`;
+}
+
+/** How far the mix moved, counted during the run. */
+function driftLine({ drift }: DistillReport): Html | null {
+  if (!drift) return null;
+  const [most] = drift.moved;
+  const furthest = most
+    ? html` ${languageName(most.language)} moved most, from ${percent(most.offered)} to ${percent(most.selected)}.`
+    : null;
+  return html`<p>Selection moved ${percent(drift.totalVariation)} of the mix of languages (total variation, over
+${counted(drift.pairs.selected, 'selection')} of ${counted(drift.pairs.offered, 'offered pair')}).${furthest}</p>`;
 }
 
 function languageChart({ languages }: SelectionFacts): Html | null {
