@@ -75,7 +75,7 @@ export function planRuns({ noises, seeds, methods: names }: EvidencePlan): Evide
 
 /** The pool of a plan: no defect but the mismatched alt-texts, so that what is compared is one thing. */
 export function poolOptions(
-  plan: EvidencePlan,
+  plan: Pick<EvidencePlan, 'style' | 'rows' | 'emoji'>,
   noise: Noise,
   out: string,
 ): Partial<EmojiSourceOptions> & { out: string } {

@@ -39,6 +39,9 @@ interface Bench {
   readonly evaluation: EvaluationSet;
 }
 
+/** Emoji that the pool and the held-out images are of: few enough to be learnt in so many steps. */
+const emoji = 400;
+
 /** `npm run evidence -- teacher`: what each stage of the two-stage teacher brings (SigLIP 2, section 3.4). */
 export function teacherCommand(): Command {
   return new Command('teacher')
@@ -158,13 +161,14 @@ async function openPool(
   );
   if (!isBuilt) {
     const task = context.progress.start('building the pool', plan.rows, 'rows');
-    const options = emojiSourceOptionsSchema.parse(poolOptions(likeAcid(plan), 'web', sources));
+    const options = emojiSourceOptionsSchema.parse(poolOptions({ ...plan, emoji }, 'web', sources));
     await buildEmojiSources(options, { signal: context.signal, progress: (done) => task.update(done) });
     task.end();
     const config = configSchema.parse({
       seed: 1,
       input: { shards: join(sources, 'shards'), preset: 'webli' },
       mix: { rest: 'temperature', temperature: 2 },
+      regions: { detector: 'none' },
     });
     const report = await curate(config, curated, context);
     await writeFile(join(curated, 'report.json'), JSON.stringify(report));
@@ -175,14 +179,8 @@ async function openPool(
   const held = await resolveShards([join(sources, 'evaluation')], 'evaluation', folder);
   return {
     rows: await prepareRows(shards, side, work, context),
-    evaluation: await loadEvaluation(held, side, 600),
+    evaluation: await loadEvaluation(held, side, emoji),
   };
-}
-
-/** The plan as the pools of the other evidence take it, of which they read the style and the rows. */
-function likeAcid({ style, rows, poolSteps, batch, poolRate, seeds }: TeacherPlan): EvidencePlan {
-  const sizes = { steps: poolSteps, evaluateEvery: poolSteps, batch, superBatch: batch };
-  return { style, rows, ...sizes, learningRate: poolRate, weight: 0, seeds, noises: ['web'], methods: [] };
 }
 
 type Taught = Pick<StageState, 'parameters' | 'losses'> & { readonly rows: number };
