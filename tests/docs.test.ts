@@ -38,7 +38,7 @@ const guide = (name: string) => readFile(join(root, 'docs', name), 'utf8');
 /** The recipes as they stand, but for their length. */
 const shortened = (yaml: string) =>
   yaml
-    .replace(/steps: \d+/, 'steps: 2')
+    .replace(/steps: \d+/g, 'steps: 2')
     .replace(/images: \d+/, 'images: 8')
     .replace(/warmup: \d+/, 'warmup: 1')
     .replace(/batch: \d+/, 'batch: 8')
