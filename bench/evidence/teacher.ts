@@ -19,7 +19,7 @@ import { emojiSourceOptionsSchema } from '../../pipeline/sources/emoji/options.t
 import { keepMostAlike } from '../../pipeline/teach/keep-most-alike.ts';
 import { meanLoss, type StageState, trainStage } from '../../pipeline/teach/train-stage.ts';
 import { createRandom } from '../../schemas/random.ts';
-import { type EvidencePlan, mismatchedShare, poolOptions } from './plan.ts';
+import { mismatchedShare, poolOptions } from './plan.ts';
 import { writeTeacherEvidence } from './teacher-page.ts';
 import {
   type TeacherFigures,
