@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { RecordBatch } from 'apache-arrow';
 import { createOnnxExecutor } from '../models/onnx-executor.ts';
 import { loadTeacher, type Teacher } from '../models/teacher.ts';
 import { column } from '../schemas/batches.ts';
@@ -33,8 +34,15 @@ import {
 import { UsageError } from './errors.ts';
 import { openFacts } from './facts.ts';
 import { chainStages, type StageFigures } from './funnel.ts';
-import { resolveFile, resolveShards } from './inputs.ts';
+import { resolveFile, resolveInput, resolveShards } from './inputs.ts';
 import { type Ledger, openLedger } from './ledger.ts';
+import {
+  leftOutWithoutImages,
+  noImages,
+  readsImages,
+  rowsOfTheirOwn,
+  withoutImages,
+} from './metadata-only.ts';
 import type { Progress } from './progress.ts';
 import { type Reduction, reduceFacts } from './reduce.ts';
 import { fileFacts, prepareRunFolder, writeJson } from './run-folder.ts';
@@ -60,12 +68,13 @@ interface Run extends RunContext {
  * Curates shards into a run's folder, in two passes. The first admits rows (images, texts, language) to a spool and
  * keeps a few facts of each; DuckDB reduces the facts to what needs the whole data set (duplicates, the mix); the
  * second applies it, labels regions, embeds with the teacher and writes shards. Memory doesn't grow with the data.
- * Throws a {@link UsageError} when the recipe can't be run.
+ * Of shards without images it does what can be done without. Throws a {@link UsageError} when the recipe can't be run.
  */
-export async function curate(config: Config, folder: string, run: RunContext): Promise<CurationReport> {
+export async function curate(given: Config, folder: string, run: RunContext): Promise<CurationReport> {
   const started = performance.now();
+  const config = readsImages(given) ? given : withoutImages(given);
   if (!config.input) throw new UsageError(`${run.configPath}: input.shards: required to curate`);
-  const shards = await resolveShards(config.input.shards, 'input.shards', run.configPath);
+  const shards = await resolveInput(config.input, run.configPath);
   const checkpoint =
     config.teacher && (await resolveFile(config.teacher.checkpoint, 'teacher.checkpoint', run.configPath));
   const evaluationShards =
@@ -106,11 +115,11 @@ export async function curate(config: Config, folder: string, run: RunContext): P
       plan,
       kept: finished.kept,
       regions: finished.regions,
-      leftOut: leftOut(config, evaluationSet),
+      leftOut: leftOut(given, evaluationSet),
       seconds: (performance.now() - started) / 1000,
     });
     await writeManifest(
-      whole,
+      { ...whole, config: given },
       { shards, evaluation: evaluationShards ?? [] },
       checkpoint ?? null,
       teacher,
@@ -131,22 +140,26 @@ async function admit(run: Run, shards: readonly string[]) {
   const { config, context, folder, ledger } = run;
   const options = config.input as NonNullable<Config['input']>;
   const measures = findsNear(config) ? [fingerprintMeasure] : [];
+  const hasImages = readsImages(config);
   const stages = [
-    checkImages(config.images, measures),
-    hashImages(),
+    ...(hasImages ? [checkImages(config.images, measures), hashImages()] : [noImages()]),
     cleanTexts({ ...config.texts, seed: config.seed }),
     identifyLanguage(config.language),
   ];
-  const source = { name: 'read-shards', batches: readShards(shards, options, context) };
+  const source = {
+    name: 'read-shards',
+    batches: readShards(shards, { ...options, memory: config.memory }, context),
+  };
   const chain = chainStages(source, stages, context);
   const task = run.progress.start('reading and cleaning', await countRows(shards), 'rows');
   const spool = createSpool(join(folder, 'work', 'admitted.arrows'));
   const files = workFiles(folder);
   const facts = await openFacts(files.facts, config.seed, findsNear(config) ? files.fingerprints : undefined);
+  const factsOf = hasImages ? (batch: RecordBatch) => batch : rowsOfTheirOwn();
   let rows = 0;
   try {
     for await (const batch of chain.batches) {
-      await facts.write(batch);
+      await facts.write(factsOf(batch));
       await spool.write(withoutMeasures(batch));
       await ledger.flush();
       rows += batch.numRows;
@@ -174,7 +187,7 @@ async function finish(
   const stages: Stage[] = config.decontaminate
     ? [decontaminate(reduction.contaminatedOf, config.decontaminate.mode)]
     : [];
-  stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate.mode));
+  if (readsImages(config)) stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate.mode));
   if (plan) stages.push(mixLanguages(plan, config.seed));
   const { concurrency, maxPixels } = config.images;
   if (teacher && config.regions.detector === 'windows') {
@@ -229,6 +242,7 @@ function leftOut(config: Config, evaluationSet: EvaluationSetFacts | null): { st
     out.push({ stage: 'decontaminate', why });
   }
   if (!config.mix.enabled) out.push({ stage: 'mix-languages', why: 'mix.enabled is false' });
+  if (!readsImages(config)) return [...out, ...leftOutWithoutImages(config)];
   if (config.regions.detector === 'none')
     out.push({ stage: 'label-regions', why: 'regions.detector is none' });
   else if (!config.teacher) {

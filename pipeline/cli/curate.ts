@@ -8,13 +8,17 @@ export function addCurate(program: Command, shell: Shell): void {
     .description('clean, deduplicate, mix, label and embed shards')
     .requiredOption('--config <file>', 'the recipe (YAML)')
     .requiredOption('--out <dir>', "the run's folder")
+    .option('--memory <bytes>', 'what reading may hold at a time, such as 2GiB')
     .option('--json', 'print the report as JSON')
-    .action(async (options: { config: string; out: string; json?: boolean }) => {
+    .action(async (options: { config: string; out: string; memory?: string; json?: boolean }) => {
       const { loadConfig } = await import('../config.ts');
       const { curate } = await import('../curate.ts');
+      const { memoryFlag } = await import('../memory.ts');
       const { writeCurationPage } = await import('../report/curation-page.ts');
       const { curationSummary } = await import('../report/summary.ts');
-      const config = await loadConfig(options.config);
+      const loaded = await loadConfig(options.config);
+      const config =
+        options.memory === undefined ? loaded : { ...loaded, memory: memoryFlag(options.memory) };
       const report = await curate(config, options.out, runContext(shell, options.config));
       await writeCurationPage(options.out, report);
       printReport(report, curationSummary(report, options.out), options.json);
