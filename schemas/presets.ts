@@ -72,7 +72,15 @@ export const presets = {
     files: ['tar'],
     scores: [],
     status: null,
-    columns: { ...nothing, key: 'key', url: 'url', image: 'jpg', alt_texts: ['caption', 'text'] },
+    columns: {
+      ...nothing,
+      key: 'key',
+      url: 'url',
+      image: 'jpg',
+      alt_texts: ['caption', 'text'],
+      width: 'width',
+      height: 'height',
+    },
   },
   /** Hugging Face's image column, struct{bytes, path}, beside a text or a list of them. */
   'hf-image': {

@@ -39,6 +39,10 @@ export function createLeafReader(
       return;
     }
     const page = next.value;
+    if (page.entries === 0) {
+      memory.give(page.held);
+      return;
+    }
     const first = queue.length === 0 && entry === 0 ? 0 : 1;
     if (first === 0 && (page.repetitions?.[0] ?? 0) !== 0) throw new Error('a column begins within a row');
     queue.push({ page, starts: countStarts(page) });

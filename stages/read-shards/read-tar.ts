@@ -8,7 +8,7 @@ import type { StageContext } from '../../schemas/stage.ts';
 import { readParquet } from './read-parquet.ts';
 import { messageOf, type ReadOptions, refuseShard, type ShardReader, stage } from './reader.ts';
 import { addMember, isPartOfSample, type Sample, splitName, startSample, textsOf } from './samples.ts';
-import { readTarMembers } from './tar-members.ts';
+import { hasTarEnd, readTarMembers } from './tar-members.ts';
 
 /** A tar has no row groups: as many samples as this count as one. */
 const groupSamples = 1024;
@@ -64,7 +64,11 @@ async function* readSamples(
       addMember(sample, member, name.extension);
       if (member.cut) sample.fault ??= { reason: 'cut-short', detail: `the tar ends within ${member.name}` };
     }
-    if (samples === 0 && sample === null) refuseShard(context, path, 'empty-shard', 'the tar has no samples');
+    if (!(await hasTarEnd(path))) {
+      const detail = `the tar has no end: it may be cut short after ${sample?.key ?? 'its start'}`;
+      refuseShard(context, path, 'cut-short', detail);
+    } else if (samples === 0 && sample === null)
+      refuseShard(context, path, 'empty-shard', 'the tar has no samples');
   } catch (error) {
     refuseShard(context, path, 'unreadable-shard', `${messageOf(error)}, after ${samples} whole samples`);
     // What else the sample had is not known.

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { type Extract, extract, type Headers } from 'tar-stream';
+import { openByteSource } from '../../schemas/parquet-reader/byte-source.ts';
 import { messageOf } from './reader.ts';
 
 /** A member of a tar, as far as it was read. */
@@ -18,6 +19,7 @@ export interface TarMember {
 /** A long name takes headers of its own, which are held whole: no name of a sample is near this long. */
 const mostHeaderBytes = 1024 * 1024;
 const chunkBytes = 256 * 1024;
+const blockBytes = 512;
 
 /**
  * Reads a tar's members in order, one in memory at a time. Bytes of a member are read where `wants` says so, and
@@ -61,6 +63,13 @@ export async function* readTarMembers(
     tar.destroy();
     await pumped;
   }
+}
+
+/** Whether a tar has its end: blocks of zeros. One without may be cut short between two members. */
+export async function hasTarEnd(path: string): Promise<boolean> {
+  const source = await openByteSource(path);
+  const tail = await source.read(Math.max(0, source.size - blockBytes), Math.min(blockBytes, source.size));
+  return tail.every((byte) => byte === 0);
 }
 
 /** Feeds the file to the extractor, as fast as its members are taken. Never rejects: it destroys the extractor. */
