@@ -46,7 +46,7 @@ export async function readFooter(source: ByteSource): Promise<SoundFooter> {
     for (const { meta_data: chunk } of group.columns)
       claimed.bytes += Number(chunk?.total_compressed_size ?? 0);
     // Chunks that share their bytes would make a small file as large as its footer likes.
-    if (claimed.bytes > source.size) return 'its columns share the bytes of others';
+    if (claimed.bytes > dataEnd) return 'its columns share the bytes of others';
     if (claimed.rows <= mostRowsOf(claimed.bytes)) return null;
     return `with it, ${claimed.bytes} bytes of columns claim ${claimed.rows} rows`;
   });

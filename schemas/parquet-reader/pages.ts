@@ -73,22 +73,26 @@ export async function* readPages(
       if (at >= end) throw new Error(`it ends after ${seen} of ${values} values`);
       const { header, next } = await readHeader(window, at, end);
       const { compressed, uncompressed, entries } = sizesOf(header, end - next, values - seen);
-      const needed = compressed + uncompressed + entries * entryBytes;
-      memory.take(needed, `a page of column ${leaf.name}`);
+      // What isn't compressed is used where it was read.
+      const passing = chunk.codec === 'UNCOMPRESSED' ? 0 : compressed;
+      const held = Math.max(compressed - passing, uncompressed) + entries * entryBytes;
+      memory.take(passing + held, `a page of column ${leaf.name}`);
       const bytes = await window(next, compressed);
       at = next + compressed;
+      let page: Omit<Page, 'held'> | null = null;
       if (header.type === 'DICTIONARY_PAGE') {
         if (dictionary !== null) throw new Error('it has two dictionaries');
         dictionary = readDictionary(header, bytes, uncompressed, leaf, chunk.codec);
-        dictionaryHeld = needed;
+        dictionaryHeld = held;
       } else if (header.type === 'INDEX_PAGE') {
-        memory.give(needed);
+        memory.give(held);
       } else {
         const most = memory.most / 2;
-        const page = readDataPage(header, bytes, uncompressed, entries, leaf, chunk.codec, dictionary, most);
+        page = readDataPage(header, bytes, uncompressed, entries, leaf, chunk.codec, dictionary, most);
         seen += entries;
-        yield { ...page, held: needed };
       }
+      memory.give(passing);
+      if (page !== null) yield { ...page, held };
     }
   } catch (error) {
     if (error instanceof OverMemory) throw error;

@@ -108,7 +108,7 @@ function quarantineRest(
     reason: error instanceof OverMemory ? 'over-memory' : 'unreadable-row-group',
     detail: messageOf(error),
   };
-  if (left > mostEntries || left > places.entriesLeft || !Number.isSafeInteger(left)) {
+  if (left < 1 || left > mostEntries || left > places.entriesLeft || !Number.isSafeInteger(left)) {
     context.quarantine({ ...entry, row: null });
     return;
   }
