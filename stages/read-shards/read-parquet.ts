@@ -24,7 +24,7 @@ export const readParquet: ShardReader = async function* (path, options, context)
   for (const group of shard.rowGroups) {
     context.signal.throwIfAborted();
     yield* readRowGroup(shard, group, columns, options, context, places);
-    places.first += group.rows;
+    if (group.rows > 0) places.first += group.rows;
   }
 };
 
