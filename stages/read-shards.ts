@@ -27,8 +27,11 @@ export const readShardsOptionsSchema = z.strictObject({
       height: columnSchema,
     })
     .optional(),
-  /** Rows of a record batch at the most; a batch never spans row groups. */
-  batchRows: z.int().positive().default(256),
+  /**
+   * Rows of a record batch at the most: 256 with images, 4,096 without, where it isn't given. A batch never spans row
+   * groups, and is closed before that by its bytes.
+   */
+  batchRows: z.int().positive().optional(),
   /** Bytes that reading may hold: pages, members of tars and the batch that they make. */
   memory: z
     .int()
@@ -51,8 +54,9 @@ export async function* readShards(
   options: ReadShardsOptions,
   context: StageContext,
 ): AsyncGenerator<RecordBatch> {
-  const { batchRows, memory } = options;
+  const { memory } = options;
   const kind = inputKind(options);
+  const batchRows = options.batchRows ?? (kind.columns.image === null ? 4096 : 256);
   const nameOf = await shardNames(shards);
   for (const path of shards) {
     context.signal.throwIfAborted();

@@ -16,22 +16,26 @@ export function bytesData(type: DataType, leaf: Leaf, slices: readonly Slice[]):
   let [row, total] = [0, 0];
   for (const slice of slices) {
     const { lengths } = bytesOf(slice, leaf);
-    eachEntry(slice, leaf, (value) => {
-      if (value >= 0) total += lengths[value] ?? 0;
+    const { definitions } = slice.page;
+    for (let entry = slice.from, value = slice.value; entry < slice.to; entry += 1) {
+      if (definitions === null || definitions[entry] === leaf.maxDefinition) total += lengths[value++] ?? 0;
       else validity.clear(row);
       row += 1;
+      // Of values over 2 GiB the offsets are wrong, and refused below.
       offsets[row] = total;
-    });
+    }
   }
   if (total > mostOffset) throw new Error(`column ${leaf.name} has ${total} bytes in ${rows} rows`);
   const values = new Uint8Array(total);
-  row = 0;
+  let at = 0;
   for (const slice of slices) {
     const { bytes, starts, lengths } = bytesOf(slice, leaf);
-    eachEntry(slice, leaf, (value) => {
-      if (value >= 0) copy(bytes, starts[value] ?? 0, lengths[value] ?? 0, values, offsets[row] ?? 0);
-      row += 1;
-    });
+    const last = slice.value + countValues(slice, leaf);
+    for (let value = slice.value; value < last; value += 1) {
+      const length = lengths[value] ?? 0;
+      copy(bytes, starts[value] ?? 0, length, values, at);
+      at += length;
+    }
   }
   return chunk(type, rows, validity, { [BufferType.OFFSET]: offsets, [BufferType.DATA]: values });
 }
@@ -39,14 +43,13 @@ export function bytesData(type: DataType, leaf: Leaf, slices: readonly Slice[]):
 /** Copies slices of a column of lists of texts into one Arrow chunk of lists; missing items are left out. */
 export function listData(type: DataType, leaf: Leaf, slices: readonly Slice[]): Data {
   const lengths: number[] = [];
-  for (const slice of slices) {
-    const { repetitions } = slice.page;
-    let entry = slice.from;
-    eachEntry(slice, leaf, (value) => {
+  for (const { page, from, to } of slices) {
+    const { repetitions, definitions } = page;
+    for (let entry = from; entry < to; entry += 1) {
       if (repetitions === null || repetitions[entry] === 0) lengths.push(0);
-      if (value >= 0) lengths[lengths.length - 1] = (lengths.at(-1) ?? 0) + 1;
-      entry += 1;
-    });
+      const isThere = definitions === null || definitions[entry] === leaf.maxDefinition;
+      if (isThere) lengths[lengths.length - 1] = (lengths.at(-1) ?? 0) + 1;
+    }
   }
   const items = withoutNulls(bytesData(new Utf8(), leaf, slices));
   return listOf(type, lengths, items);
@@ -54,7 +57,8 @@ export function listData(type: DataType, leaf: Leaf, slices: readonly Slice[]): 
 
 /** Lists of one text each, empty where the text is missing. */
 export function listOfOne(type: DataType, texts: Data): Data {
-  const lengths = Array.from({ length: texts.length }, (_, i) => (texts.getValid(i) ? 1 : 0));
+  const lengths = new Int32Array(texts.length).fill(1);
+  if (texts.nullCount > 0) for (let i = 0; i < texts.length; i += 1) if (!texts.getValid(i)) lengths[i] = 0;
   return listOf(type, lengths, withoutNulls(texts));
 }
 
@@ -66,7 +70,10 @@ export function structData(type: Struct, rows: number, children: readonly Data[]
 }
 
 /** A chunk of whole or single-precision numbers; null where there is none. */
-export function numberData(type: DataType, values: readonly (number | null)[]): Data {
+export function numberData(type: DataType, values: Int32Array | readonly (number | null)[]): Data {
+  if (values instanceof Int32Array && DataType.isInt(type)) {
+    return new Data(type, 0, values.length, 0, { [BufferType.DATA]: values });
+  }
   const validity = createValidity(values.length);
   const numbers = DataType.isInt(type) ? new Int32Array(values.length) : new Float32Array(values.length);
   for (let i = 0; i < values.length; i += 1) {
@@ -75,6 +82,21 @@ export function numberData(type: DataType, values: readonly (number | null)[]): 
     else numbers[i] = value;
   }
   return chunk(type, values.length, validity, { [BufferType.DATA]: numbers });
+}
+
+/** A chunk of texts; null where there is none. */
+export function textData(type: DataType, texts: readonly (string | null)[]): Data {
+  const values = new TextEncoder().encode(texts.join(''));
+  const characters = texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
+  const bytesIn = values.length === characters ? (text: string) => text.length : Buffer.byteLength;
+  const offsets = new Int32Array(texts.length + 1);
+  const validity = createValidity(texts.length);
+  for (let i = 0; i < texts.length; i += 1) {
+    const text = texts[i] ?? null;
+    if (text === null) validity.clear(i);
+    offsets[i + 1] = (offsets[i] ?? 0) + (text === null ? 0 : bytesIn(text));
+  }
+  return chunk(type, texts.length, validity, { [BufferType.OFFSET]: offsets, [BufferType.DATA]: values });
 }
 
 /** A chunk of a type of this project's rows in which every value is missing. */
@@ -86,7 +108,10 @@ export function missingData(type: DataType, rows: number): Data {
   if (DataType.isList(type)) {
     return chunk(type, rows, none, { [BufferType.OFFSET]: new Int32Array(rows + 1) }, children);
   }
-  if (DataType.isInt(type) || DataType.isFloat(type)) return numberData(type, new Array(rows).fill(null));
+  if (DataType.isInt(type) || DataType.isFloat(type)) {
+    const numbers = DataType.isInt(type) ? new Int32Array(rows) : new Float32Array(rows);
+    return chunk(type, rows, none, { [BufferType.DATA]: numbers });
+  }
   return chunk(type, rows, none, {
     [BufferType.OFFSET]: new Int32Array(rows + 1),
     [BufferType.DATA]: new Uint8Array(),
@@ -97,27 +122,36 @@ export function missingData(type: DataType, rows: number): Data {
 export function repeatedText(type: DataType, text: string, rows: number): Data {
   const bytes = new TextEncoder().encode(text);
   const values = new Uint8Array(bytes.length * rows);
-  for (let i = 0; i < rows; i += 1) values.set(bytes, i * bytes.length);
-  const offsets = Int32Array.from({ length: rows + 1 }, (_, i) => i * bytes.length);
+  const offsets = new Int32Array(rows + 1);
+  for (let i = 0; i < rows; i += 1) {
+    values.set(bytes, i * bytes.length);
+    offsets[i + 1] = (i + 1) * bytes.length;
+  }
   return new Data(type, 0, rows, 0, { [BufferType.OFFSET]: offsets, [BufferType.DATA]: values });
 }
 
-/** Every value of slices of a column, as a number or, of long integers, a bigint; null where there is none. */
+/**
+ * Every value of slices of a column, in order, as a number or, of long integers, a bigint; null where there is none.
+ * Throws when the column holds byte strings.
+ */
 export function numbersOf(leaf: Leaf, slices: readonly Slice[]): (number | bigint | null)[] {
   const found: (number | bigint | null)[] = [];
-  for (const slice of slices) {
-    const { values } = slice.page;
+  for (const { page, from, to, value: first } of slices) {
+    const { values, definitions } = page;
     if (values.kind !== 'numbers') throw new Error(`column ${leaf.name} holds byte strings, not numbers`);
-    eachEntry(slice, leaf, (value) => found.push(value < 0 ? null : (values.numbers[value] ?? null)));
+    for (let entry = from, value = first; entry < to; entry += 1) {
+      const isThere = definitions === null || definitions[entry] === leaf.maxDefinition;
+      found.push(isThere ? (values.numbers[value++] ?? null) : null);
+    }
   }
   return found;
 }
 
-function eachEntry({ page, from, to, value: first }: Slice, leaf: Leaf, use: (value: number) => void): void {
-  const { definitions } = page;
-  for (let entry = from, value = first; entry < to; entry += 1) {
-    use(definitions === null || definitions[entry] === leaf.maxDefinition ? value++ : -1);
-  }
+function countValues({ page: { definitions }, from, to }: Slice, leaf: Leaf): number {
+  if (definitions === null) return to - from;
+  let count = 0;
+  for (let entry = from; entry < to; entry += 1) if (definitions[entry] === leaf.maxDefinition) count += 1;
+  return count;
 }
 
 function bytesOf({ page: { values } }: Slice, leaf: Leaf): Bytes {
@@ -144,7 +178,7 @@ function createValidity(rows: number) {
   return state;
 }
 
-function listOf(type: DataType, lengths: readonly number[], items: Data): Data {
+function listOf(type: DataType, lengths: ArrayLike<number>, items: Data): Data {
   const offsets = new Int32Array(lengths.length + 1);
   for (let i = 0; i < lengths.length; i += 1) offsets[i + 1] = (offsets[i] ?? 0) + (lengths[i] ?? 0);
   const child = retyped(items, (type as List).children[0]?.type ?? items.type);

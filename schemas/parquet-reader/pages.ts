@@ -33,8 +33,9 @@ export interface Page {
 const entryBytes = 16;
 const headerBytes = 64 * 1024;
 const mostHeaderBytes = 16 * 1024 * 1024;
-/** Small pages are read from the file many at a time. */
-const windowBytes = 1024 * 1024;
+/** Small pages are read from the file many at a time: this share of the memory, within these bounds. */
+const windowShare = 64;
+const [leastWindow, mostWindow] = [64 * 1024, 4 * 1024 * 1024];
 
 /** The leaf that a node of the schema is. Throws when it is a group. */
 export function leafOf(path: readonly SchemaTree[]): Leaf {
@@ -64,7 +65,8 @@ export async function* readPages(
 ): AsyncGenerator<Page> {
   const values = Number(chunk.num_values);
   const { start, end } = chunkRange(chunk);
-  const window = createWindow(source, end);
+  const file = await source.open();
+  const window = createWindow(file, end, memory.most);
   let dictionary: Values | null = null;
   let dictionaryHeld = 0;
   let seen = 0;
@@ -99,18 +101,24 @@ export async function* readPages(
     throw new Error(`column ${leaf.name}: ${error instanceof Error ? error.message : error}`);
   } finally {
     memory.give(dictionaryHeld);
+    await file.close();
   }
 }
 
 /** Reads a file by small pieces through a larger one; what it hands out is never written to again. */
-function createWindow(source: ByteSource, end: number) {
+function createWindow(file: Pick<ByteSource, 'read'>, end: number, memory: number) {
+  const windowBytes = Math.max(leastWindow, Math.min(mostWindow, Math.floor(memory / windowShare)));
   let held = { start: 0, bytes: new Uint8Array() };
   return async (start: number, length: number): Promise<Uint8Array> => {
     const from = start - held.start;
-    if (from >= 0 && from + length <= held.bytes.length) return held.bytes.subarray(from, from + length);
-    if (length >= windowBytes) return source.read(start, length);
-    held = { start, bytes: await source.read(start, Math.min(windowBytes, end - start)) };
-    return held.bytes.subarray(0, length);
+    const known = from >= 0 ? held.bytes.subarray(from, from + length) : held.bytes.subarray(0, 0);
+    if (known.length === length) return known;
+    if (length < windowBytes) {
+      held = { start, bytes: await file.read(start, Math.min(windowBytes, end - start)) };
+      return held.bytes.subarray(0, length);
+    }
+    const rest = await file.read(start + known.length, length - known.length);
+    return known.length === 0 ? rest : Buffer.concat([known, rest]);
   };
 }
 

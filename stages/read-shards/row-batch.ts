@@ -1,5 +1,5 @@
 import { type Data, Float32, type RecordBatch, Utf8 } from 'apache-arrow';
-import { batchOfData, columnData, dataOf, takeRows } from '../../schemas/batches.ts';
+import { batchOfData, columnData, takeRows } from '../../schemas/batches.ts';
 import {
   bytesData,
   listData,
@@ -9,6 +9,7 @@ import {
   numbersOf,
   repeatedText,
   structData,
+  textData,
 } from '../../schemas/parquet-reader/arrow-columns.ts';
 import type { Slice } from '../../schemas/parquet-reader/leaf-reader.ts';
 import type { Leaf } from '../../schemas/parquet-reader/pages.ts';
@@ -95,15 +96,16 @@ function assemble(
   ]);
   if (kind.columns.key === null) {
     const keys = Array.from({ length: rows }, (_, i) => madeKey(name, inShard + i));
-    columns[0] = ['key', dataOf(rowTypes.key, keys)];
+    columns[0] = ['key', textData(rowTypes.key, keys)];
   }
   for (const score of kind.scores)
     columns.push([score, found.get(score) ?? missingData(new Float32(), rows)]);
-  const places = Array.from({ length: rows }, (_, i) => row + i);
+  const places = new Int32Array(rows);
+  for (let i = 0; i < rows; i += 1) places[i] = row + i;
   return batchOfData([
     ...columns,
     ['shard', repeatedText(provenanceTypes.shard, shard, rows)],
-    ['row_group', numberData(provenanceTypes.row_group, new Array(rows).fill(rowGroup))],
+    ['row_group', numberData(provenanceTypes.row_group, new Int32Array(rows).fill(rowGroup))],
     ['row', numberData(provenanceTypes.row, places)],
   ]);
 }
@@ -136,7 +138,7 @@ function fieldData(
     );
   }
   if (leaf.type === 'BYTE_ARRAY') return bytesData(new Utf8(), leaf, own);
-  return dataOf(rowTypes.key, wholeNumbers(field, leaf, own, faults));
+  return textData(rowTypes.key, wholeNumbers(field, leaf, own, faults));
 }
 
 /** Keys that are numbers, in their decimal digits. */
