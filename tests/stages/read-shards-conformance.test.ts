@@ -46,7 +46,7 @@ async function rowsOf(path: string, input: object = {}) {
   );
 }
 
-const expected = (count = rows) => Array.from({ length: count }, (_, i) => truth(i));
+const expected = (count: number) => Array.from({ length: count }, (_, i) => truth(i));
 
 describe('shards that DuckDB wrote', () => {
   it.each([
@@ -64,6 +64,8 @@ describe('shards that DuckDB wrote', () => {
     ['uncompressed', 'V2'],
   ])('are read: %s, %s', async (codec, version) => {
     const path = join(folder, `duck-${codec}-${version}.parquet`);
+    // DuckDB compresses by Brotli at its slowest.
+    const count = codec === 'brotli' ? 200 : rows;
     const instance = await DuckDBInstance.create();
     const connection = await instance.connect();
     await connection.run(`COPY (
@@ -75,11 +77,11 @@ describe('shards that DuckDB wrote', () => {
         CASE WHEN i % 3 = 0 THEN NULL ELSE 'title ' || (i % 4) END AS page_title,
         'en' AS page_language, i::INT AS width,
         CASE WHEN i % 5 = 0 THEN NULL ELSE (i * 2)::BIGINT END AS height
-      FROM range(${rows}) t(i))
+      FROM range(${count}) t(i))
       TO '${path}' (FORMAT parquet, COMPRESSION ${codec}, PARQUET_VERSION ${version}, ROW_GROUP_SIZE 2048)`);
     connection.closeSync();
     instance.closeSync();
-    expect(await rowsOf(path)).toEqual(expected());
+    expect(await rowsOf(path)).toEqual(expected(count));
   });
 });
 
