@@ -48,7 +48,9 @@ async function rowsOf(path: string, input: object = {}) {
 
 const expected = (count: number) => Array.from({ length: count }, (_, i) => truth(i));
 
-describe('shards that DuckDB wrote', () => {
+describe('shards that DuckDB wrote', async () => {
+  const connection = await (await DuckDBInstance.create()).connect();
+
   it.each([
     ['zstd', 'V1'],
     ['zstd', 'V2'],
@@ -66,8 +68,6 @@ describe('shards that DuckDB wrote', () => {
     const path = join(folder, `duck-${codec}-${version}.parquet`);
     // DuckDB compresses by Brotli at its slowest.
     const count = codec === 'brotli' ? 200 : rows;
-    const instance = await DuckDBInstance.create();
-    const connection = await instance.connect();
     await connection.run(`COPY (
       SELECT 'k' || i AS key, 'https://example.org/' || i AS url,
         CASE WHEN i % 7 = 0 THEN NULL
@@ -79,8 +79,6 @@ describe('shards that DuckDB wrote', () => {
         CASE WHEN i % 5 = 0 THEN NULL ELSE (i * 2)::BIGINT END AS height
       FROM range(${count}) t(i))
       TO '${path}' (FORMAT parquet, COMPRESSION ${codec}, PARQUET_VERSION ${version}, ROW_GROUP_SIZE 2048)`);
-    connection.closeSync();
-    instance.closeSync();
     expect(await rowsOf(path)).toEqual(expected(count));
   });
 });
