@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
 import PQueue from 'p-queue';
 import type { StageContext } from '../schemas/stage.ts';
+import { shardNames } from '../stages/read-shards/keys.ts';
 import { ledgerName, replayLedgerFile } from './admit/ledger-file.ts';
 import { type AdmitTask, planTasks, readShardFacts } from './admit/plan.ts';
 import { createTaskRunner, type TaskResult, taskFiles } from './admit/run-task.ts';
@@ -73,7 +74,8 @@ function folderOf(folder: string, position: number): string {
 
 async function factsOf(shards: readonly string[]) {
   const queue = new PQueue({ concurrency: 8 });
-  return queue.addAll(shards.map((path) => () => readShardFacts(path)));
+  const nameOf = await shardNames(shards);
+  return queue.addAll(shards.map((path) => () => readShardFacts(path, nameOf(path))));
 }
 
 async function runHere(run: AdmitRun, tasks: readonly AdmitTask[], watch: Watch): Promise<TaskResult[]> {

@@ -15,6 +15,7 @@ import { readShardsOptionsSchema } from '../stages/read-shards.ts';
 import { writeShardsOptionsSchema } from '../stages/write-shards.ts';
 import { distillOptionsSchema, evaluationOptionsSchema, teachOptionsSchema } from './distill/options.ts';
 import { UsageError } from './errors.ts';
+import { memorySchema } from './memory.ts';
 
 const pathsSchema = z
   .union([z.string().min(1), z.array(z.string().min(1)).nonempty()])
@@ -30,7 +31,9 @@ export const configSchema = z.strictObject({
   /** The one seed of the run. */
   seed: z.int().min(0).default(1),
   /** `shards`: files, folders or globs. */
-  input: readShardsOptionsSchema.extend({ shards: pathsSchema }).optional(),
+  input: readShardsOptionsSchema.omit({ memory: true }).extend({ shards: pathsSchema }).optional(),
+  /** What reading may hold at a time: bytes, or a text such as `2GiB`. */
+  memory: memorySchema.default(2 * 1024 ** 3),
   images: checkImagesOptionsSchema.prefault({}),
   texts: cleanTextsOptionsSchema.omit({ seed: true }).prefault({}),
   /** Texts that caption too many images of the data set to describe them. */

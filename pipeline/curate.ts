@@ -24,8 +24,9 @@ import type { EvaluationSetFacts } from './duplicates/evaluation-set.ts';
 import { readEvaluation, reduceOptions, workFiles } from './duplicates/settings.ts';
 import { UsageError } from './errors.ts';
 import { chainStages, type StageFigures } from './funnel.ts';
-import { resolveFile, resolveShards } from './inputs.ts';
+import { resolveFile, resolveInput, resolveShards } from './inputs.ts';
 import { type Ledger, openLedger } from './ledger.ts';
+import { leftOutWithoutImages, readsImages, withoutImages } from './metadata-only.ts';
 import type { Progress } from './progress.ts';
 import { type Reduction, reduceFacts } from './reduce.ts';
 import { fileFacts, prepareRunFolder, writeJson } from './run-folder.ts';
@@ -50,12 +51,13 @@ interface Run extends RunContext {
  * Curates shards into a run's folder, in two passes. The first admits rows (images, texts, language) to a spool and
  * keeps a few facts of each; DuckDB reduces the facts to what needs the whole data set (duplicates, the mix); the
  * second applies it, labels regions, embeds with the teacher and writes shards. Memory doesn't grow with the data.
- * Throws a {@link UsageError} when the recipe can't be run.
+ * Of shards without images it does what can be done without. Throws a {@link UsageError} when the recipe can't be run.
  */
-export async function curate(config: Config, folder: string, run: RunContext): Promise<CurationReport> {
+export async function curate(given: Config, folder: string, run: RunContext): Promise<CurationReport> {
   const started = performance.now();
+  const config = readsImages(given) ? given : withoutImages(given);
   if (!config.input) throw new UsageError(`${run.configPath}: input.shards: required to curate`);
-  const shards = await resolveShards(config.input.shards, 'input.shards', run.configPath);
+  const shards = await resolveInput(config.input, run.configPath);
   const checkpoint =
     config.teacher && (await resolveFile(config.teacher.checkpoint, 'teacher.checkpoint', run.configPath));
   const evaluationShards =
@@ -98,11 +100,11 @@ export async function curate(config: Config, folder: string, run: RunContext): P
       plan,
       kept: finished.kept,
       regions: finished.regions,
-      leftOut: leftOut(config, evaluationSet, reduction.balanced),
+      leftOut: leftOut(given, evaluationSet, reduction.balanced),
       seconds: (performance.now() - started) / 1000,
     });
     await writeManifest(
-      whole,
+      { ...whole, config: given },
       { shards, evaluation: evaluationShards ?? [] },
       checkpoint ?? null,
       teacher,
@@ -140,7 +142,7 @@ async function finish(
     const { mode } = config.boilerplate;
     stages.push(dropBoilerplate(reduction.boilerplateOf, { mode, seed: config.seed }));
   }
-  stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate.mode));
+  if (readsImages(config)) stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate.mode));
   if (reduction.balanced) stages.push(balanceTerms(reduction.unbalancedOf, config.balance.mode));
   if (plan) stages.push(mixLanguages(plan, config.seed, config.mix.mode));
   const { concurrency, maxPixels } = config.images;
@@ -206,6 +208,7 @@ function leftOut(
     out.push({ stage: 'drop-boilerplate', why: 'boilerplate.enabled is false' });
   }
   if (!config.mix.enabled) out.push({ stage: 'mix-languages', why: 'mix.enabled is false' });
+  if (!readsImages(config)) return [...out, ...leftOutWithoutImages(config)];
   if (config.regions.detector === 'none')
     out.push({ stage: 'label-regions', why: 'regions.detector is none' });
   else if (!config.teacher) {

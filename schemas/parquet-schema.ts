@@ -7,7 +7,7 @@ import {
   type Schema,
   type Struct,
 } from 'apache-arrow';
-import type { SchemaElement } from 'hyparquet';
+import type { SchemaElement, SchemaTree } from 'hyparquet';
 
 /**
  * The parquet schema of an Arrow schema: every column optional, lists in the three-level form, fixed-size lists
@@ -52,4 +52,31 @@ function floatElement(precision: Precision): Pick<SchemaElement, 'type' | 'type_
     return { type: 'FIXED_LEN_BYTE_ARRAY', type_length: 2, logical_type: { type: 'FLOAT16' } };
   }
   return { type: precision === Precision.SINGLE ? 'FLOAT' : 'DOUBLE' };
+}
+
+/** A column's type as people read it: `string`, `list<string>`, `struct{bytes: binary, path: string}`. */
+export function describeType(tree: SchemaTree): string {
+  const { element, children } = tree;
+  const [child] = children;
+  if (element.repetition_type === 'REPEATED') return `list<${describeOnce(tree)}>`;
+  const isList = element.converted_type === 'LIST' || element.logical_type?.type === 'LIST';
+  if (!isList || child === undefined || children.length > 1) return describeOnce(tree);
+  // Three levels, or the two of older writers.
+  const [item] = child.children;
+  return `list<${item !== undefined && child.children.length === 1 ? describeType(item) : describeOnce(child)}>`;
+}
+
+function describeOnce({ element, children }: SchemaTree): string {
+  if (children.length > 0) {
+    const fields = children.map((field) => `${field.element.name}: ${describeType(field)}`);
+    return `struct{${fields.join(', ')}}`;
+  }
+  const said = element.logical_type?.type ?? element.converted_type;
+  if (element.type === 'BYTE_ARRAY') {
+    return said !== undefined && ['STRING', 'UTF8', 'ENUM', 'JSON'].includes(said) ? 'string' : 'binary';
+  }
+  const physical = element.type?.toLowerCase() ?? 'nothing';
+  return said === undefined || said === 'INTEGER' || /^U?INT_/.test(said)
+    ? physical
+    : `${physical} (${said})`;
 }

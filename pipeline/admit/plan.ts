@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { openShard, type RowGroupFacts } from '../../schemas/parquet-reader.ts';
+import { countRows } from '../../stages/read-shards.ts';
 
 /** What a plan needs of one shard. */
 export interface ShardFacts {
   readonly path: string;
   /** Its size and a sha256 of its footer: the same wherever the file lies and whatever it is called. */
   readonly identity: string;
+  /** What keys that are made of its rows begin with. */
+  readonly name: string;
   /** Empty for a file that has no sound parquet footer: such a shard is one task. */
-  readonly rowGroups: readonly RowGroupFacts[];
+  readonly rowGroups: readonly Pick<RowGroupFacts, 'rows' | 'bytes'>[];
+  /** Rows that it promises, where it has no row groups to say so. */
+  readonly rows?: number;
 }
 
 /** One piece of the first pass: a run of row groups of one shard, which one process takes from start to end. */
@@ -18,6 +23,7 @@ export interface AdmitTask {
   /** What it works on, by content: size, footer and row groups. Two runs over the same data have the same. */
   readonly identity: string;
   readonly path: string;
+  readonly name: string;
   /** The row groups from `from` up to, not including, `to`; all of the shard where absent. */
   readonly rowGroups?: { readonly from: number; readonly to: number };
   /** Rows that the footer promises; 0 where there is none. */
@@ -39,12 +45,12 @@ export function planTasks(shards: readonly ShardFacts[], bytes: number = taskByt
 
 const cutInto =
   (bytes: number) =>
-  ({ path, identity, rowGroups }: ShardFacts): Omit<AdmitTask, 'position'>[] => {
-    if (rowGroups.length === 0) return [{ identity, path, rows: 0 }];
+  ({ path, identity, name, rowGroups, rows: promised = 0 }: ShardFacts): Omit<AdmitTask, 'position'>[] => {
+    if (rowGroups.length === 0) return [{ identity, path, name, rows: promised }];
     const tasks: Omit<AdmitTask, 'position'>[] = [];
     let [from, held, rows] = [0, 0, 0];
     const cut = (to: number) => {
-      tasks.push({ identity: `${identity}:${from}-${to}`, path, rowGroups: { from, to }, rows });
+      tasks.push({ identity: `${identity}:${from}-${to}`, path, name, rowGroups: { from, to }, rows });
       [from, held, rows] = [to, 0, 0];
     };
     rowGroups.forEach((group, i) => {
@@ -56,15 +62,18 @@ const cutInto =
     return tasks;
   };
 
-/** Reads what a plan needs of a shard. Throws only where the file can't be opened. */
-export async function readShardFacts(path: string): Promise<ShardFacts> {
+/** Reads what a plan needs of a shard of a name. Throws only where the file can't be opened. */
+export async function readShardFacts(path: string, name: string): Promise<ShardFacts> {
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
     const tail = await readTail(file, size);
     const shard = await openShard(path).catch(() => null);
     const identity = `${createHash('sha256').update(tail).digest('hex')}:${size}`;
-    return { path, identity, rowGroups: shard?.rowGroups ?? [] };
+    if (shard === null) return { path, identity, name, rowGroups: [], rows: await countRows([path]) };
+    // What a footer says of a row group with a problem may be anything.
+    const sound = (group: RowGroupFacts) => (group.problem === null ? group : { rows: 0, bytes: 0 });
+    return { path, identity, name, rowGroups: shard.rowGroups.map(sound) };
   } finally {
     await file.close();
   }

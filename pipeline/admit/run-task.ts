@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { RecordBatch } from 'apache-arrow';
 import type { StageContext } from '../../schemas/stage.ts';
 import { checkImages } from '../../stages/check-images.ts';
 import { cleanTexts } from '../../stages/clean-texts.ts';
@@ -12,6 +13,7 @@ import type { Config } from '../config.ts';
 import { findsNear, withoutMeasures } from '../duplicates/settings.ts';
 import { openFacts } from '../facts.ts';
 import { chainStages, type StageFigures } from '../funnel.ts';
+import { noImages, readsImages, rowsOfTheirOwn } from '../metadata-only.ts';
 import { createSpool } from '../spool.ts';
 import type { AdmitTask } from './plan.ts';
 
@@ -53,16 +55,21 @@ export function taskFiles(folder: string) {
 export function createTaskRunner(config: Config) {
   const input = config.input as NonNullable<Config['input']>;
   const near = findsNear(config);
+  const hasImages = readsImages(config);
   const stages = [
-    checkImages(config.images, near ? [fingerprintMeasure] : []),
-    hashImages(),
+    ...(hasImages
+      ? [checkImages(config.images, near ? [fingerprintMeasure] : []), hashImages()]
+      : [noImages()]),
     cleanTexts({ ...config.texts, seed: config.seed }),
     identifyLanguage(config.language),
   ];
   return async (task: AdmitTask, folder: string, hooks: TaskHooks): Promise<TaskResult> => {
     const { context } = hooks;
     await mkdir(folder, { recursive: true });
-    const source = { name: 'read-shards', batches: readShards([task], input, context) };
+    const source = {
+      name: 'read-shards',
+      batches: readShards([task], { ...input, memory: config.memory }, context),
+    };
     const chain = chainStages(source, stages, context);
     const files = taskFiles(folder);
     const spool = createSpool(files.rows);
@@ -73,10 +80,11 @@ export function createTaskRunner(config: Config) {
       texts: config.boilerplate.enabled ? files.texts : undefined,
     });
     const terms = config.balance.enabled ? await openTermFile(files.terms, config.seed, firstId) : null;
+    const factsOf = hasImages ? (batch: RecordBatch) => batch : rowsOfTheirOwn(firstId);
     let rows = 0;
     try {
       for await (const batch of chain.batches) {
-        await facts.write(batch);
+        await facts.write(factsOf(batch));
         await terms?.write(batch);
         await spool.write(withoutMeasures(batch));
         rows += batch.numRows;

@@ -2,6 +2,14 @@ import type { Command } from 'commander';
 import { printReport, runContext, type Shell } from './shell.ts';
 import { countOf } from './sources.ts';
 
+interface CurateFlags {
+  readonly config: string;
+  readonly out: string;
+  readonly workers?: number;
+  readonly memory?: string;
+  readonly json?: boolean;
+}
+
 /** `assay curate`: shards in, curated shards out. */
 export function addCurate(program: Command, shell: Shell): void {
   program
@@ -10,14 +18,18 @@ export function addCurate(program: Command, shell: Shell): void {
     .requiredOption('--config <file>', 'the recipe (YAML)')
     .requiredOption('--out <dir>', "the run's folder")
     .option('--workers <n>', "processes that read and clean rows, whatever the recipe's workers say", countOf)
+    .option('--memory <bytes>', 'what reading may hold at a time, such as 2GiB')
     .option('--json', 'print the report as JSON')
-    .action(async (options: { config: string; out: string; workers?: number; json?: boolean }) => {
+    .action(async (options: CurateFlags) => {
       const { loadConfig } = await import('../config.ts');
       const { curate } = await import('../curate.ts');
+      const { memoryFlag } = await import('../memory.ts');
       const { writeCurationPage } = await import('../report/curation-page.ts');
       const { curationSummary } = await import('../report/summary.ts');
       const recipe = await loadConfig(options.config);
-      const config = options.workers === undefined ? recipe : { ...recipe, workers: options.workers };
+      const { workers = recipe.workers } = options;
+      const memory = options.memory === undefined ? recipe.memory : memoryFlag(options.memory);
+      const config = { ...recipe, workers, memory };
       const report = await curate(config, options.out, runContext(shell, options.config));
       await writeCurationPage(options.out, report);
       printReport(report, curationSummary(report, options.out), options.json);

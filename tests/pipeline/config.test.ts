@@ -33,7 +33,12 @@ describe('recipes', () => {
     ['deduplicate: {radius: 17}', 'x.yaml: deduplicate.radius: Too big: expected number to be <=16'],
     ['decontaminate: {mode: drop}', 'x.yaml: decontaminate.shards: a path or a list of paths is expected'],
     ['input: {shards: 3}', 'x.yaml: input.shards: a path or a list of paths is expected'],
-    ['input: {shards: a, preset: laion5}', 'x.yaml: input.preset: Invalid input: expected "webli"'],
+    ['memory: lots', 'x.yaml: memory: bytes are expected, 16MiB at the least, such as 2GiB: it is lots'],
+    ['memory: 1KiB', 'x.yaml: memory: bytes are expected, 16MiB at the least, such as 2GiB: it is 1KiB'],
+    [
+      'input: {shards: a, preset: laion5}',
+      'x.yaml: input.preset: Invalid option: expected one of "webli"|"img2dataset"|"webdataset"|"hf-image"|"laion"|"datacomp"',
+    ],
   ])('says in one line what is wrong with %j', (text, message) => {
     expect(() => parseConfig(text, 'x.yaml')).toThrow(new UsageError(message));
   });

@@ -109,6 +109,7 @@ describe('a curation by several workers', () => {
       position: 0,
       identity: 'x',
       path: '/data/a.parquet',
+      name: 'a',
       rowGroups: { from: 2, to: 4 },
       rows: 1,
     };
@@ -124,6 +125,7 @@ describe('the plan of the first pass', () => {
   const shardsOf = (all: readonly (readonly { rows: number; bytes: number }[])[]): ShardFacts[] =>
     all.map((list, i) => ({
       path: `/in/${i}.parquet`,
+      name: String(i),
       identity: `identity-${(i * 7919) % 1000}-${i}`,
       rowGroups: list.map((group, index) => ({ index, ...group })),
     }));
@@ -169,12 +171,15 @@ describe('the plan of the first pass', () => {
   });
 
   it('knows a shard by what is in it', async () => {
-    const [a, b] = [await readShardFacts(shards[0] as string), await readShardFacts(shards[1] as string)];
+    const [a, b] = [
+      await readShardFacts(shards[0] as string, 'a'),
+      await readShardFacts(shards[1] as string, 'b'),
+    ];
     expect(a.rowGroups.length).toBeGreaterThan(1);
     expect(a.identity).not.toBe(b.identity);
     const copy = join(folder, 'copy.parquet');
     await copyFile(shards[0] as string, copy);
-    expect((await readShardFacts(copy)).identity).toBe(a.identity);
-    expect((await readShardFacts(shards[2] as string)).rowGroups).toEqual([]);
+    expect((await readShardFacts(copy, 'copy')).identity).toBe(a.identity);
+    expect((await readShardFacts(shards[2] as string, 'c')).rowGroups).toEqual([]);
   });
 });

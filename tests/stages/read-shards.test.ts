@@ -1,8 +1,9 @@
 import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Float64 } from 'apache-arrow';
 import { ParquetSchema, ParquetWriter } from 'parquetjs-lite';
 import { describe, expect, it } from 'vitest';
-import { batchOf } from '../../schemas/batches.ts';
+import { batchOf, withColumns } from '../../schemas/batches.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
 import { rowTypes } from '../../schemas/rows.ts';
 import { countRows, readShards, readShardsOptionsSchema } from '../../stages/read-shards.ts';
@@ -84,11 +85,17 @@ describe('reading shards', () => {
     const { context, quarantined } = rememberingContext();
     await collect(readShards([path], options, context));
     expect(quarantined).toMatchObject([
-      { reason: 'missing-columns', detail: 'expected key, image, alt_texts; the shard has caption' },
+      {
+        shard: path,
+        reason: 'missing-columns',
+        detail:
+          'expected key: string or whole number; image: struct{bytes: binary, path: string} or binary; ' +
+          'alt_texts: string or list<string>. The shard has caption: string',
+      },
     ]);
   });
 
-  it('quarantines a row without a key, and one whose values have another type', async () => {
+  it('quarantines a row without a key, and one whose size is none', async () => {
     const path = join(folder, 'types.parquet');
     const source = sourceBatch(rowsOf('t', 3));
     const writer = await openParquetWriter(path);
@@ -102,7 +109,7 @@ describe('reading shards', () => {
       batchOf({
         ...columns,
         key: { type: rowTypes.key, values: ['t0', null, 't2'] },
-        url: { type: rowTypes.width, values: [1, 2, null] },
+        width: { type: new Float64(), values: [1e12, 2, 3] },
       }),
     );
     await writer.close();
@@ -112,6 +119,22 @@ describe('reading shards', () => {
       ['t0', 0, 'wrong-type'],
       [null, 1, 'no-key'],
     ]);
+  });
+
+  it('says which columns have another type than expected', async () => {
+    const path = join(folder, 'differs.parquet');
+    const writer = await openParquetWriter(path);
+    const columns = sourceBatch(rowsOf('d', 2));
+    await writer.write(withColumns(columns, { url: { type: rowTypes.width, values: [1, 2] } }));
+    await writer.close();
+    const { context, quarantined } = rememberingContext();
+    expect(await collect(readShards([path], options, context))).toEqual([]);
+    expect(quarantined).toMatchObject([{ shard: path, row: null, reason: 'schema-differs' }]);
+    expect(quarantined[0]?.detail).toBe(
+      'expected url: string, and it is int32. The shard has key: string, url: int32, ' +
+        'image: struct{bytes: binary, path: string}, alt_texts: list<string>, page_title: string, ' +
+        'page_language: string, width: int32, height: int32',
+    );
   });
 
   it('stops when it is told to', async () => {

@@ -1,0 +1,120 @@
+import type { Memory } from './memory.ts';
+import type { Page } from './pages.ts';
+
+/** A run of a page's entries, of whole rows: [from, to), whose first value is the page's `value`-th. */
+export interface Slice {
+  readonly page: Page;
+  readonly from: number;
+  readonly to: number;
+  readonly value: number;
+}
+
+/** Takes a column's rows in order, holding the pages that they are in and no others. */
+export interface LeafReader {
+  /**
+   * Reads on until `rows` rows are held, or pages of `bytes` bytes with a row at the least, or the column ends.
+   * Gives the rows held, `rows` at the most.
+   */
+  ready(rows: number, bytes: number): Promise<number>;
+  /** The next rows, which must be {@link ready}. What they are in is given back at the next call. */
+  take(rows: number): Slice[];
+  close(): Promise<void>;
+}
+
+/** Opens a column of one row group, given its pages and the highest definition level, at which a value is there. */
+export function createLeafReader(
+  pages: AsyncGenerator<Page>,
+  maxDefinition: number,
+  memory: Memory,
+): LeafReader {
+  const queue: { page: Page; starts: number }[] = [];
+  let spent: Page[] = [];
+  let [starts, held, entry, value] = [0, 0, 0, 0];
+  let ended = false;
+
+  const load = async () => {
+    const next = await pages.next();
+    if (next.done) {
+      ended = true;
+      return;
+    }
+    const page = next.value;
+    if (page.entries === 0) {
+      memory.give(page.held);
+      return;
+    }
+    const first = queue.length === 0 && entry === 0 ? 0 : 1;
+    if (first === 0 && (page.repetitions?.[0] ?? 0) !== 0) throw new Error('a column begins within a row');
+    queue.push({ page, starts: countStarts(page) });
+    starts += queue.at(-1)?.starts ?? 0;
+    held += page.held;
+  };
+  // A row of a list may go on in the next page: it is whole once another begins.
+  const whole = () => (ended || queue.every(({ page }) => page.repetitions === null) ? starts : starts - 1);
+
+  return {
+    async ready(rows, bytes) {
+      release();
+      while (!ended && whole() < rows && (held < bytes || whole() < 1)) await load();
+      return Math.min(rows, Math.max(0, whole()));
+    },
+    take(rows) {
+      const slices: Slice[] = [];
+      for (let left = rows, page = queue[0]?.page; page !== undefined; page = queue[0]?.page) {
+        const to = entryAfter(page, entry, left);
+        const values = countValues(page, entry, to, maxDefinition);
+        const began = countStarts(page, entry, to);
+        if (to > entry) slices.push({ page, from: entry, to, value });
+        left -= began;
+        starts -= began;
+        if (to < page.entries) {
+          entry = to;
+          value += values;
+          break;
+        }
+        queue.shift();
+        spent.push(page);
+        held -= page.held;
+        [entry, value] = [0, 0];
+        if (left === 0 && (queue[0]?.page.repetitions?.[0] ?? 0) === 0) break;
+      }
+      return slices;
+    },
+    async close() {
+      release();
+      await pages.return(undefined);
+    },
+  };
+
+  function release(): void {
+    for (const page of spent) memory.give(page.held);
+    spent = [];
+  }
+}
+
+function countStarts({ entries, repetitions }: Page, from = 0, to = entries): number {
+  if (repetitions === null) return to - from;
+  let count = 0;
+  for (let i = from; i < to; i += 1) if (repetitions[i] === 0) count += 1;
+  return count;
+}
+
+function countValues({ definitions }: Page, from: number, to: number, maxDefinition: number): number {
+  if (definitions === null) return to - from;
+  let count = 0;
+  for (let i = from; i < to; i += 1) if (definitions[i] === maxDefinition) count += 1;
+  return count;
+}
+
+/** Where the row after the next `rows` begins; the page's end when it doesn't. */
+function entryAfter({ entries, repetitions }: Page, from: number, rows: number): number {
+  if (repetitions === null) return Math.min(entries, from + rows);
+  let begun = 0;
+  for (let i = from; i < entries; i += 1) {
+    if (repetitions[i] === 0) {
+      if (begun === rows) return i;
+      begun += 1;
+    }
+  }
+  return entries;
+}
