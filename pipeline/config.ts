@@ -18,8 +18,13 @@ const pathsSchema = z
   .transform((paths) => (typeof paths === 'string' ? [paths] : paths));
 
 const regionsSchema = labelRegionsOptionsSchema.extend({
-  /** `windows` is the built-in detector, which needs a teacher; `none` leaves regions out. */
-  detector: z.enum(['windows', 'none']).default('windows'),
+  /**
+   * `windows` is the built-in detector, which needs a teacher; `owl` an OWLv2 or OWL-ViT model in ONNX; `none` leaves
+   * regions out.
+   */
+  detector: z.enum(['windows', 'owl', 'none']).default('windows'),
+  /** The folder of the owl detector's model, laid out as on the Hugging Face Hub. */
+  model: z.string().min(1).optional(),
 });
 
 /** One recipe: the whole of a run in one YAML file. Every section but `input` has a default. */

@@ -18,7 +18,7 @@ import { labelRegions } from '../stages/label-regions.ts';
 import type { MixPlan } from '../stages/mix/plan.ts';
 import { mixLanguages } from '../stages/mix-languages.ts';
 import { countRows, readShards } from '../stages/read-shards.ts';
-import { createWindowDetector } from '../stages/regions/window-detector.ts';
+import type { Detector } from '../stages/regions/detector.ts';
 import { writeShards } from '../stages/write-shards.ts';
 import type { Config } from './config.ts';
 import { curationReport } from './curation-report.ts';
@@ -37,6 +37,7 @@ import { resolveFile, resolveShards } from './inputs.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import type { Progress } from './progress.ts';
 import { type Reduction, reduceFacts } from './reduce.ts';
+import { openDetector } from './region-detector.ts';
 import { fileFacts, prepareRunFolder, writeJson } from './run-folder.ts';
 import { createSpool, readSpool } from './spool.ts';
 import { version } from './version.ts';
@@ -47,6 +48,11 @@ export interface RunContext {
   readonly progress: Progress;
   /** The recipe's path, for messages. */
   readonly configPath: string;
+}
+
+interface Models {
+  readonly teacher: Teacher | null;
+  readonly detector: Detector | null;
 }
 
 interface Run extends RunContext {
@@ -82,7 +88,9 @@ export async function curate(config: Config, folder: string, run: RunContext): P
   const teacher = checkpoint
     ? await loadTeacher(checkpoint, createOnnxExecutor({ threads: config.threads }))
     : null;
+  let detector: Detector | null = null;
   try {
+    detector = await openDetector(config, teacher, run.configPath);
     const evaluationSet = evaluationShards
       ? await readEvaluation(config, evaluationShards, folder, run.signal)
       : null;
@@ -94,7 +102,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
       reduceOptions(config, folder, run.signal),
     );
     const plan = config.mix.enabled ? await reduction.planMix(config.mix) : null;
-    const finished = await finish(whole, admitted.rows, reduction, plan, teacher);
+    const finished = await finish(whole, admitted.rows, reduction, plan, { teacher, detector });
     reduction.close();
     await ledger.close();
     const report = curationReport({
@@ -123,6 +131,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
     await ledger.abort().catch(() => {});
     throw error;
   } finally {
+    await detector?.dispose();
     await teacher?.dispose();
   }
 }
@@ -168,7 +177,7 @@ async function finish(
   rows: number,
   reduction: Reduction,
   plan: MixPlan | null,
-  teacher: Teacher | null,
+  { teacher, detector }: Models,
 ) {
   const { config, context, folder, ledger } = run;
   const stages: Stage[] = config.decontaminate
@@ -177,11 +186,7 @@ async function finish(
   stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate.mode));
   if (plan) stages.push(mixLanguages(plan, config.seed));
   const { concurrency, maxPixels } = config.images;
-  if (teacher && config.regions.detector === 'windows') {
-    const { windows: most, ...options } = config.regions;
-    const detector = createWindowDetector(teacher, { ...options, most });
-    stages.push(labelRegions(detector, config.regions, maxPixels));
-  }
+  if (detector) stages.push(labelRegions(detector, config.regions, maxPixels));
   if (teacher) stages.push(embedWithTeacher(teacher, { concurrency, maxPixels }));
   stages.push(writeShards(join(folder, 'shards'), config.output, shardMetadata(config, teacher)));
   const spool = rows > 0 ? readSpool(join(folder, 'work', 'admitted.arrows')) : noBatches();
@@ -231,7 +236,7 @@ function leftOut(config: Config, evaluationSet: EvaluationSetFacts | null): { st
   if (!config.mix.enabled) out.push({ stage: 'mix-languages', why: 'mix.enabled is false' });
   if (config.regions.detector === 'none')
     out.push({ stage: 'label-regions', why: 'regions.detector is none' });
-  else if (!config.teacher) {
+  else if (!config.teacher && config.regions.detector === 'windows') {
     out.push({ stage: 'label-regions', why: 'no teacher.checkpoint for the window detector' });
   }
   if (!config.teacher) out.push({ stage: 'embed-with-teacher', why: 'no teacher.checkpoint' });
