@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
+import { loccaOptionsSchema } from '../stages/add-locca-targets.ts';
 import { checkImagesOptionsSchema } from '../stages/check-images.ts';
 import { cleanTextsOptionsSchema } from '../stages/clean-texts.ts';
 import { decontaminateOptionsSchema } from '../stages/decontaminate.ts';
 import { deduplicateOptionsSchema } from '../stages/deduplicate.ts';
+import { filterByScoreOptionsSchema } from '../stages/filter-by-score.ts';
 import { identifyLanguageOptionsSchema } from '../stages/identify-language.ts';
 import { labelRegionsOptionsSchema } from '../stages/label-regions.ts';
 import { mixOptionsSchema } from '../stages/mix-languages.ts';
@@ -39,9 +41,12 @@ export const configSchema = z.strictObject({
   /** `shards`: an evaluation set, whose images and near duplicates are kept out of the data. */
   decontaminate: decontaminateOptionsSchema.extend({ shards: pathsSchema }).optional(),
   deduplicate: deduplicateOptionsSchema.prefault({}),
+  /** Filters by the teacher's scores; needs a teacher, which then embeds every admitted row. */
+  scores: filterByScoreOptionsSchema.optional(),
   /** `enabled: false` keeps every row. */
   mix: mixOptionsSchema.extend({ enabled: z.boolean().default(true) }).prefault({}),
   regions: regionsSchema.prefault({}),
+  locca: loccaOptionsSchema.prefault({}),
   /** Without a teacher its embeddings and the built-in detector's regions are left out. */
   teacher: z.strictObject({ checkpoint: z.string().min(1) }).optional(),
   output: writeShardsOptionsSchema.prefault({}),

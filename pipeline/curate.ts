@@ -6,12 +6,14 @@ import { loadTeacher, type Teacher } from '../models/teacher.ts';
 import { column } from '../schemas/batches.ts';
 import type { CurationReport } from '../schemas/reports.ts';
 import type { Stage, StageContext } from '../schemas/stage.ts';
+import { addLoccaTargets } from '../stages/add-locca-targets.ts';
 import { checkImages } from '../stages/check-images.ts';
 import { cleanTexts } from '../stages/clean-texts.ts';
 import { decontaminate } from '../stages/decontaminate.ts';
 import { deduplicate } from '../stages/deduplicate.ts';
 import { fingerprintMeasure } from '../stages/duplicates/fingerprint-column.ts';
 import { embedWithTeacher } from '../stages/embed-with-teacher.ts';
+import { filterByScore } from '../stages/filter-by-score.ts';
 import { hashImages } from '../stages/hash-images.ts';
 import { identifyLanguage } from '../stages/identify-language.ts';
 import { labelRegions } from '../stages/label-regions.ts';
@@ -74,6 +76,9 @@ export async function curate(config: Config, folder: string, run: RunContext): P
   const shards = await resolveShards(config.input.shards, 'input.shards', run.configPath);
   const checkpoint =
     config.teacher && (await resolveFile(config.teacher.checkpoint, 'teacher.checkpoint', run.configPath));
+  if (config.scores && checkpoint === undefined) {
+    throw new UsageError(`${run.configPath}: scores: needs teacher.checkpoint`);
+  }
   const evaluationShards =
     config.decontaminate &&
     (await resolveShards(config.decontaminate.shards, 'decontaminate.shards', run.configPath));
@@ -94,7 +99,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
     const evaluationSet = evaluationShards
       ? await readEvaluation(config, evaluationShards, folder, run.signal)
       : null;
-    const admitted = await admit(whole, shards);
+    const admitted = await admit(whole, shards, teacher);
     const files = workFiles(folder);
     const reduction = await reduceFacts(
       files.facts,
@@ -136,7 +141,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
   }
 }
 
-async function admit(run: Run, shards: readonly string[]) {
+async function admit(run: Run, shards: readonly string[], teacher: Teacher | null) {
   const { config, context, folder, ledger } = run;
   const options = config.input as NonNullable<Config['input']>;
   const measures = findsNear(config) ? [fingerprintMeasure] : [];
@@ -145,6 +150,8 @@ async function admit(run: Run, shards: readonly string[]) {
     hashImages(),
     cleanTexts({ ...config.texts, seed: config.seed }),
     identifyLanguage(config.language),
+    // The filter's threshold, and the mix after it, are of all rows: then every one is scored in this pass.
+    ...(config.scores && teacher ? [embedWithTeacher(teacher, config.images)] : []),
   ];
   const source = { name: 'read-shards', batches: readShards(shards, options, context) };
   const chain = chainStages(source, stages, context);
@@ -184,10 +191,13 @@ async function finish(
     ? [decontaminate(reduction.contaminatedOf, config.decontaminate.mode)]
     : [];
   stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate.mode));
+  const { scoreThreshold } = reduction;
+  if (config.scores && scoreThreshold !== null)
+    stages.push(filterByScore(scoreThreshold, config.scores.mode));
   if (plan) stages.push(mixLanguages(plan, config.seed));
-  const { concurrency, maxPixels } = config.images;
-  if (detector) stages.push(labelRegions(detector, config.regions, maxPixels));
-  if (teacher) stages.push(embedWithTeacher(teacher, { concurrency, maxPixels }));
+  if (detector) stages.push(labelRegions(detector, config.regions, config.images.maxPixels));
+  if (config.locca.enabled) stages.push(addLoccaTargets(config.locca, config.seed));
+  if (teacher && !config.scores) stages.push(embedWithTeacher(teacher, config.images));
   stages.push(writeShards(join(folder, 'shards'), config.output, shardMetadata(config, teacher)));
   const spool = rows > 0 ? readSpool(join(folder, 'work', 'admitted.arrows')) : noBatches();
   const chain = chainStages({ name: 'admitted', batches: spool }, stages, context);

@@ -1,4 +1,4 @@
-import { Float64, Int32, Int64, type RecordBatch, Utf8 } from 'apache-arrow';
+import { Float32, Float64, Int32, Int64, type RecordBatch, Utf8 } from 'apache-arrow';
 import { batchOf, column, selectColumns, withColumns } from '../schemas/batches.ts';
 import { openParquetWriter } from '../schemas/parquet-writer.ts';
 import { fingerprintMeasure } from '../stages/duplicates/fingerprint-column.ts';
@@ -24,11 +24,12 @@ const columns = [
   ['language', new Utf8()],
   ['pixels', new Int64()],
   ['draw', new Float64()],
+  ['score', new Float32()],
 ] as const;
 
 /**
  * Opens the parquet file that DuckDB reduces: id (the row's place in this file), key, shard, row_group, row, sha256,
- * language, pixels, draw. With a path for them, the column `fingerprint` of the batches goes to a file of its own.
+ * language, pixels, draw, score (`text_score` where a batch has it). With a path for them, the column `fingerprint` of the batches goes to a file of its own.
  */
 export async function openFacts(path: string, seed: number, fingerprints?: string): Promise<Facts> {
   const writer = await openParquetWriter(path);
@@ -59,6 +60,7 @@ export async function openFacts(path: string, seed: number, fingerprints?: strin
           ),
         },
         draw: { type: new Float64(), values: Array.from(keys, (key) => mixDraw(key, seed)) },
+        score: { type: new Float32(), values: [...(batch.getChild('text_score') ?? keys.map(() => null))] },
       });
       await writer.write(
         selectColumns(

@@ -1,8 +1,9 @@
 import type { DuplicatesOf } from '../stages/deduplicate.ts';
 import { type Nearness, nearnessValue } from '../stages/duplicates/nearness.ts';
 import type { PlannedVerdicts } from '../stages/duplicates/planned-verdicts.ts';
+import { type FilterByScoreOptions, thresholdPlace } from '../stages/filter-by-score.ts';
 import { type MixPlan, type PlannedLanguage, planQuotas, type QuotaOptions } from '../stages/mix/plan.ts';
-import { openDatabase } from './duplicates/database.ts';
+import { type Database, openDatabase } from './duplicates/database.ts';
 import {
   type EvaluationSearch,
   findContaminated,
@@ -17,6 +18,8 @@ export interface Reduction {
   readonly counts: Readonly<Record<string, number>>;
   readonly contaminatedOf: PlannedVerdicts;
   readonly duplicatesOf: DuplicatesOf;
+  /** The least `text_score` of a row that the filter wants; null without a filter. */
+  readonly scoreThreshold: number | null;
   readonly planMix: (options: QuotaOptions) => Promise<MixPlan>;
   close(): void;
 }
@@ -31,6 +34,8 @@ export interface ReduceOptions {
   readonly evaluation: EvaluationSearch | null;
   /** Whether duplicates are dropped, and so nothing that the mix can take. */
   readonly dropsDuplicates: boolean;
+  /** The filter by score; null where there is none. */
+  readonly scores?: FilterByScoreOptions | null;
   readonly signal?: AbortSignal;
 }
 
@@ -43,7 +48,7 @@ const exactOnly: ReduceOptions = {
 };
 
 /**
- * Reduces the facts of every admitted row (parquet: id, key, shard, row_group, row, sha256, language, pixels, draw)
+ * Reduces the facts of every admitted row (parquet: id, key, shard, row_group, row, sha256, language, pixels, draw, score)
  * by DuckDB, which spills to `folder` what doesn't fit its memory. Of duplicates the one with the most pixels is
  * kept, then the one with the first key: whatever the order of the shards.
  */
@@ -64,13 +69,17 @@ export async function reduceFacts(
   }
   await findContaminated(database, evaluation, partitioning, folder);
   await groupDuplicates(database, near && { ...near, ...partitioning }, folder);
-  const taken = options.dropsDuplicates ? 'id = kept_id' : 'true';
+  const unique = options.dropsDuplicates ? 'id = kept_id' : 'true';
+  const scoreThreshold = options.scores ? await findThreshold(database, unique, options.scores) : null;
+  const dropsLow = scoreThreshold !== null && options.scores?.mode === 'drop';
+  const taken = dropsLow ? `${unique} AND score >= '${scoreThreshold}'::DOUBLE` : unique;
   const counted = await database.rows(
     `SELECT language, count(*)::INT AS rows FROM grouped WHERE ${taken} GROUP BY 1 ORDER BY 1`,
   );
   const counts = Object.fromEntries(counted.map((row) => [String(row.language), Number(row.rows)]));
   return {
     counts,
+    scoreThreshold,
     async contaminatedOf(shard, rowGroup) {
       const found = await database.rows(
         `SELECT row, evaluation_key, distance, colours FROM ranked JOIN contaminated USING (rep_id)
@@ -105,6 +114,18 @@ export async function reduceFacts(
     },
     close: () => database.close(),
   };
+}
+
+/** The threshold over the rows that reach the filter: of the share, the score at its place, best first. */
+async function findThreshold(database: Database, unique: string, { keep, minimum }: FilterByScoreOptions) {
+  const [counted] = await database.rows(`SELECT count(*)::INT AS rows FROM grouped WHERE ${unique}`);
+  const place = thresholdPlace(Number(counted?.rows ?? 0), keep ?? 1);
+  const [at] = await database.rows(
+    `SELECT score FROM grouped WHERE ${unique} ORDER BY score DESC LIMIT 1 OFFSET $place`,
+    { place },
+  );
+  const quantile = at === undefined || keep === undefined ? -1 : Number(at.score);
+  return Math.max(quantile, minimum ?? -1);
 }
 
 type Found = Readonly<Record<string, unknown>>;

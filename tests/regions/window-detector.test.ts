@@ -203,6 +203,12 @@ describe('the stages that ask the teacher', () => {
       [false, true, false, false],
     ]);
     expect(valuesOf(embedded, 'teacher_image')).toHaveLength(2);
+    // Red and blue on white, the texts red: the picture holds half its colour of each of the two.
+    const [score, none] = valuesOf(embedded, 'text_score') as number[];
+    expect(score).toBeGreaterThan(0.1);
+    expect(none).toBe(0);
+    const lists = valuesOf(embedded, 'text_scores').map((list) => [...(list as Iterable<number>)]);
+    expect(lists).toEqual([[score], [0]]);
   });
 
   it('round embeddings to the nearest half, also just below a power of two', async () => {
