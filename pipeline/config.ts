@@ -48,7 +48,16 @@ export const configSchema = z.strictObject({
   regions: regionsSchema.prefault({}),
   locca: loccaOptionsSchema.prefault({}),
   /** Without a teacher its embeddings and the built-in detector's regions are left out. */
-  teacher: z.strictObject({ checkpoint: z.string().min(1) }).optional(),
+  teacher: z
+    .strictObject({
+      checkpoint: z.string().min(1),
+      /**
+       * What the similarity of an alt-text to the image's parts weighs in its score, the cosine with the whole image the
+       * rest; how images are parted is said under `regions`. 0 spares its cost, that of labelling regions.
+       */
+      partWeight: z.number().min(0).max(1).default(0),
+    })
+    .optional(),
   output: writeShardsOptionsSchema.prefault({}),
   /** Threads of ONNX Runtime; the machine's cores when absent. */
   threads: z.int().positive().optional(),

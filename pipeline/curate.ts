@@ -12,7 +12,7 @@ import { cleanTexts } from '../stages/clean-texts.ts';
 import { decontaminate } from '../stages/decontaminate.ts';
 import { deduplicate } from '../stages/deduplicate.ts';
 import { fingerprintMeasure } from '../stages/duplicates/fingerprint-column.ts';
-import { embedWithTeacher } from '../stages/embed-with-teacher.ts';
+import { type EmbedOptions, embedWithTeacher } from '../stages/embed-with-teacher.ts';
 import { filterByScore } from '../stages/filter-by-score.ts';
 import { hashImages } from '../stages/hash-images.ts';
 import { identifyLanguage } from '../stages/identify-language.ts';
@@ -151,7 +151,7 @@ async function admit(run: Run, shards: readonly string[], teacher: Teacher | nul
     cleanTexts({ ...config.texts, seed: config.seed }),
     identifyLanguage(config.language),
     // The filter's threshold, and the mix after it, are of all rows: then every one is scored in this pass.
-    ...(config.scores && teacher ? [embedWithTeacher(teacher, config.images)] : []),
+    ...(config.scores && teacher ? [embedWithTeacher(teacher, embedOptions(config))] : []),
   ];
   const source = { name: 'read-shards', batches: readShards(shards, options, context) };
   const chain = chainStages(source, stages, context);
@@ -197,7 +197,7 @@ async function finish(
   if (plan) stages.push(mixLanguages(plan, config.seed));
   if (detector) stages.push(labelRegions(detector, config.regions, config.images.maxPixels));
   if (config.locca.enabled) stages.push(addLoccaTargets(config.locca, config.seed));
-  if (teacher && !config.scores) stages.push(embedWithTeacher(teacher, config.images));
+  if (teacher && !config.scores) stages.push(embedWithTeacher(teacher, embedOptions(config)));
   stages.push(writeShards(join(folder, 'shards'), config.output, shardMetadata(config, teacher)));
   const spool = rows > 0 ? readSpool(join(folder, 'work', 'admitted.arrows')) : noBatches();
   const chain = chainStages({ name: 'admitted', batches: spool }, stages, context);
@@ -219,6 +219,12 @@ async function finish(
   task.end();
   // The spool is no stage of the funnel: its rows are those the first pass let through.
   return { kept, regions, figures: chain.figures().slice(1) as StageFigures[] };
+}
+
+function embedOptions({ images, regions, teacher }: Config): EmbedOptions {
+  const { concurrency, maxPixels } = images;
+  const parts = { ...regions, most: regions.windows };
+  return { concurrency, maxPixels, partWeight: teacher?.partWeight ?? 0, parts };
 }
 
 async function* noBatches(): AsyncGenerator<never> {}

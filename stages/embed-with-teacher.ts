@@ -1,58 +1,83 @@
 import type { RecordBatch, Vector } from 'apache-arrow';
 import PQueue from 'p-queue';
 import { fromFloat16, toFloat16 } from '../models/float16.ts';
-import { decodeRgb } from '../models/images.ts';
+import { decodeRgb, decodeRgbWithin } from '../models/images.ts';
 import { normalizePixels } from '../models/pixels.ts';
 import type { Teacher } from '../models/teacher.ts';
 import { column, withColumns } from '../schemas/batches.ts';
 import { imageBytes } from '../schemas/provenance.ts';
 import { curatedTypes, embeddingType } from '../schemas/rows.ts';
 import type { Stage } from '../schemas/stage.ts';
+import { dot } from './regions/crops.ts';
+import { createPartSimilarity, type PartOptions } from './scores/part-similarity.ts';
+
+/** Options of {@link embedWithTeacher}. */
+export interface EmbedOptions {
+  readonly concurrency: number;
+  readonly maxPixels: number;
+  /** What the similarity to the image's parts weighs in a score, in [0, 1], the cosine with the whole the rest. */
+  readonly partWeight?: number;
+  /** How images are parted; needed for a weight over 0. */
+  readonly parts?: PartOptions & { readonly side: number };
+}
 
 /**
  * Adds the teacher's embeddings of the image and of `text`, once and for all: `teacher_image` and `teacher_text`
- * [d], unit length, half precision. Distillation reads them and never runs the teacher. Adds what the teacher makes of the texts as well: `text_scores`,
- * the cosine similarity of the image and each of `alt_texts`, and `text_score`, that of `text`. Loses no row.
+ * [d], unit length, half precision. Distillation reads them and never runs the teacher. Adds what the teacher makes of
+ * the texts as well: `text_scores`, the similarity of the image and each of `alt_texts`, and `text_score`, that of
+ * `text`: the cosine, in part that of the image's parts where these have a weight. Loses no row.
  */
-export function embedWithTeacher(
-  teacher: Teacher,
-  options: { readonly concurrency: number; readonly maxPixels: number },
-): Stage {
+export function embedWithTeacher(teacher: Teacher, options: EmbedOptions): Stage {
+  const { partWeight = 0, parts } = options;
+  const partSimilarity = partWeight > 0 && parts ? createPartSimilarity(teacher, parts) : null;
   return {
     name: 'embed-with-teacher',
     async *run(batches, context) {
       const queue = new PQueue({ concurrency: options.concurrency });
       const side = teacher.imageSize;
+      const d = teacher.dimension;
+      const type = embeddingType(d);
       for await (const batch of batches) {
         context.signal.throwIfAborted();
+        const rows = Array.from({ length: batch.numRows }, (_, row) => row);
         const input = new Float32Array(batch.numRows * side * side * 3);
         await queue.addAll(
-          Array.from({ length: batch.numRows }, (_, i) => async () => {
+          rows.map((row) => async () => {
             const size = { width: side, height: side };
-            const pixels = await decodeRgb(imageBytes(batch, i), size, options.maxPixels);
-            input.set(normalizePixels(pixels), i * side * side * 3);
+            const pixels = await decodeRgb(imageBytes(batch, row), size, options.maxPixels);
+            input.set(normalizePixels(pixels), row * side * side * 3);
           }),
         );
         const images = await teacher.embedImages(input, batch.numRows);
         const texts = [...(column(batch, 'text') as Iterable<string>)];
-        const lists = altTextsOf(batch);
-        const embeddingOf = await embedAll(teacher, [...texts, ...lists.flat()]);
-        const d = teacher.dimension;
-        const scoreOf = (row: number, text: string) =>
-          similarity(images.subarray(row * d, (row + 1) * d), embeddingOf(text));
+        // The text that trains is one of the row's, but nothing makes sure of it.
+        const lists = altTextsOf(batch).map((list, row) => [...list, texts[row] ?? '']);
+        const embeddingOf = await embedAll(teacher, lists.flat());
+        let scores = lists.map((list, row) =>
+          list.map((text) => dot(images.subarray(row * d, (row + 1) * d), embeddingOf(text))),
+        );
+        if (partSimilarity && parts) {
+          const decoded = await queue.addAll(
+            rows.map((row) => () => decodeRgbWithin(imageBytes(batch, row), parts.side, options.maxPixels)),
+          );
+          const languages = column(batch, 'language');
+          const ofParts = await partSimilarity(
+            decoded.map((image, row) => ({ image, texts: lists[row] ?? [], language: languages.get(row) })),
+          );
+          const mixed = (whole: number, part: number) => (1 - partWeight) * whole + partWeight * part;
+          scores = scores.map((list, row) =>
+            list.map((score, i) => mixed(score, ofParts[row]?.[i] ?? score)),
+          );
+        }
         const drawn = new Float32Array(texts.length * d);
         texts.forEach((text, row) => {
           drawn.set(embeddingOf(text), row * d);
         });
-        const type = embeddingType(d);
         yield withColumns(batch, {
           teacher_image: { type, values: rowsOf(images, d) },
           teacher_text: { type, values: rowsOf(drawn, d) },
-          text_scores: {
-            type: curatedTypes.text_scores,
-            values: lists.map((list, row) => list.map((text) => scoreOf(row, text))),
-          },
-          text_score: { type: curatedTypes.text_score, values: texts.map((text, row) => scoreOf(row, text)) },
+          text_scores: { type: curatedTypes.text_scores, values: scores.map((list) => list.slice(0, -1)) },
+          text_score: { type: curatedTypes.text_score, values: scores.map((list) => list.at(-1)) },
         });
       }
     },
@@ -76,12 +101,6 @@ async function embedAll(teacher: Teacher, texts: readonly string[]): Promise<(te
     const at = (places.get(text) ?? 0) * teacher.dimension;
     return rows.subarray(at, at + teacher.dimension);
   };
-}
-
-function similarity(image: Float32Array, text: Float32Array): number {
-  let sum = 0;
-  for (let k = 0; k < image.length; k += 1) sum += (image[k] ?? 0) * (text[k] ?? 0);
-  return sum;
 }
 
 /** Rows that are exact in half precision: Arrow's own rounding halves what lies just below a power of two. */

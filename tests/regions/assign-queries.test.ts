@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { assignQueries, atomsOf } from '../../stages/regions/assign-queries.ts';
 import { suppressParts } from '../../stages/regions/boxes.ts';
+import { squareAround } from '../../stages/regions/crops.ts';
 import { scaledLogit, sigmoid } from '../../stages/regions/detector.ts';
 import { ngramOptionsSchema, ngramQueries } from '../../stages/regions/ngram-queries.ts';
-import { squareAround } from '../../stages/regions/window-detector.ts';
 
 const atomTexts = (queries: readonly string[], of: string) =>
   [...(atomsOf(queries)[queries.indexOf(of)] ?? [])].map((i) => queries[i]);
