@@ -20,7 +20,9 @@ import { labelRegions } from '../stages/label-regions.ts';
 import type { MixPlan } from '../stages/mix/plan.ts';
 import { mixLanguages } from '../stages/mix-languages.ts';
 import { countRows, readShards } from '../stages/read-shards.ts';
+import { createCaptionSample } from '../stages/regions/caption-sample.ts';
 import type { Detector } from '../stages/regions/detector.ts';
+import { genericWords } from '../stages/regions/generic-words.ts';
 import { writeShards } from '../stages/write-shards.ts';
 import type { Config } from './config.ts';
 import { curationReport } from './curation-report.ts';
@@ -99,7 +101,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
     const evaluationSet = evaluationShards
       ? await readEvaluation(config, evaluationShards, folder, run.signal)
       : null;
-    const admitted = await admit(whole, shards, teacher);
+    const admitted = await admit(whole, shards, { teacher, detector });
     const files = workFiles(folder);
     const reduction = await reduceFacts(
       files.facts,
@@ -107,7 +109,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
       reduceOptions(config, folder, run.signal),
     );
     const plan = config.mix.enabled ? await reduction.planMix(config.mix) : null;
-    const finished = await finish(whole, admitted.rows, reduction, plan, { teacher, detector });
+    const finished = await finish(whole, admitted, reduction, plan, { teacher, detector });
     reduction.close();
     await ledger.close();
     const report = curationReport({
@@ -128,6 +130,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
       checkpoint ?? null,
       teacher,
       report,
+      admitted.generic,
     );
     await writeJson(join(folder, 'report.json'), report);
     await rm(join(folder, 'work'), { recursive: true });
@@ -141,7 +144,7 @@ export async function curate(config: Config, folder: string, run: RunContext): P
   }
 }
 
-async function admit(run: Run, shards: readonly string[], teacher: Teacher | null) {
+async function admit(run: Run, shards: readonly string[], { teacher, detector }: Models) {
   const { config, context, folder, ledger } = run;
   const options = config.input as NonNullable<Config['input']>;
   const measures = findsNear(config) ? [fingerprintMeasure] : [];
@@ -159,9 +162,15 @@ async function admit(run: Run, shards: readonly string[], teacher: Teacher | nul
   const spool = createSpool(join(folder, 'work', 'admitted.arrows'));
   const files = workFiles(folder);
   const facts = await openFacts(files.facts, config.seed, findsNear(config) ? files.fingerprints : undefined);
+  const { genericWords: looked } = config.regions;
+  const captions =
+    detector && teacher && looked.sample > 0
+      ? createCaptionSample(teacher, looked, { seed: config.seed, maxPixels: config.images.maxPixels })
+      : null;
   let rows = 0;
   try {
     for await (const batch of chain.batches) {
+      await captions?.add(batch);
       await facts.write(batch);
       await spool.write(withoutMeasures(batch));
       await ledger.flush();
@@ -176,12 +185,17 @@ async function admit(run: Run, shards: readonly string[], teacher: Teacher | nul
   }
   await facts.close();
   task.end();
-  return { rows, figures: chain.figures(), seen: facts.seen() };
+  return {
+    rows,
+    figures: chain.figures(),
+    seen: facts.seen(),
+    generic: captions?.genericWords() ?? new Map<string, ReadonlySet<string>>(),
+  };
 }
 
 async function finish(
   run: Run,
-  rows: number,
+  { rows, generic }: Pick<Awaited<ReturnType<typeof admit>>, 'rows' | 'generic'>,
   reduction: Reduction,
   plan: MixPlan | null,
   { teacher, detector }: Models,
@@ -195,7 +209,10 @@ async function finish(
   if (config.scores && scoreThreshold !== null)
     stages.push(filterByScore(scoreThreshold, config.scores.mode));
   if (plan) stages.push(mixLanguages(plan, config.seed));
-  if (detector) stages.push(labelRegions(detector, config.regions, config.images.maxPixels));
+  if (detector) {
+    const { maxPixels } = config.images;
+    stages.push(labelRegions(detector, config.regions, maxPixels, genericWords(generic)));
+  }
   if (config.locca.enabled) stages.push(addLoccaTargets(config.locca, config.seed));
   if (teacher && !config.scores) stages.push(embedWithTeacher(teacher, embedOptions(config)));
   stages.push(writeShards(join(folder, 'shards'), config.output, shardMetadata(config, teacher)));
@@ -265,6 +282,7 @@ async function writeManifest(
   checkpoint: string | null,
   teacher: Teacher | null,
   report: CurationReport,
+  generic: ReadonlyMap<string, ReadonlySet<string>>,
 ): Promise<void> {
   const { folder, config } = run;
   const facts = async (part: string) => {
@@ -288,6 +306,10 @@ async function writeManifest(
             bias: teacher.bias,
           }
         : null,
+    // What the data itself showed to be generic words of captions, by language.
+    genericWords: Object.fromEntries(
+      [...generic].sort().map(([language, words]) => [language, [...words].sort()]),
+    ),
     rows: { read: report.read, kept: report.kept, dropped: report.dropped, quarantined: report.quarantined },
     output: [...(await facts('shards')), ...(await facts('quarantine')), ...(await facts('dropped'))],
   });

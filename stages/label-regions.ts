@@ -7,6 +7,8 @@ import { imageBytes } from '../schemas/provenance.ts';
 import { curatedTypes } from '../schemas/rows.ts';
 import type { Stage } from '../schemas/stage.ts';
 import type { Detection, Detector } from './regions/detector.ts';
+import { genericWordsOptionsSchema } from './regions/find-generic-words.ts';
+import { type IsGeneric, isKnownGeneric } from './regions/generic-words.ts';
 import { ngramOptionsSchema, ngramQueries } from './regions/ngram-queries.ts';
 import { owlDetectorOptionsSchema } from './regions/owl-detector.ts';
 
@@ -47,6 +49,8 @@ export const labelRegionsOptionsSchema = z.strictObject({
   side: z.int().positive().default(160),
   /** Embedded queries that are held for later images. */
   cachedQueries: z.int().positive().default(50_000),
+  /** How generic words are found from the data, beside those of the built-in lists; a teacher is needed. */
+  genericWords: genericWordsOptionsSchema.prefault({}),
   owl: owlDetectorOptionsSchema.prefault({}),
   concurrency: z.int().positive().default(4),
 });
@@ -58,7 +62,12 @@ export type LabelRegionsOptions = z.infer<typeof labelRegionsOptionsSchema>;
  * Adds `regions`: n-grams of the alt-texts scored against the image by a detector, as OWL-ST annotates (Scaling
  * Open-Vocabulary Object Detection, section 3.1). Loses no row.
  */
-export function labelRegions(detector: Detector, options: LabelRegionsOptions, maxPixels: number): Stage {
+export function labelRegions(
+  detector: Detector,
+  options: LabelRegionsOptions,
+  maxPixels: number,
+  isGeneric: IsGeneric = isKnownGeneric,
+): Stage {
   return {
     name: 'label-regions',
     async *run(batches, context) {
@@ -71,7 +80,7 @@ export function labelRegions(detector: Detector, options: LabelRegionsOptions, m
             (_, i) => () => decodeRgbWithin(imageBytes(batch, i), detector.side, maxPixels),
           ),
         );
-        const found = await detector.detect(images, queriesOf(batch, options));
+        const found = await detector.detect(images, queriesOf(batch, options, isGeneric));
         const values = found.map((detections) => keepRegions(detections, options));
         yield withColumns(batch, { regions: { type: curatedTypes.regions, values } });
       }
@@ -89,10 +98,10 @@ export function keepRegions(
   return detections.filter(({ score }) => score >= options.minScore);
 }
 
-function queriesOf(batch: RecordBatch, options: LabelRegionsOptions): string[][] {
+function queriesOf(batch: RecordBatch, options: LabelRegionsOptions, isGeneric: IsGeneric): string[][] {
   const [texts, languages] = [column(batch, 'alt_texts'), column(batch, 'language')];
   return Array.from({ length: batch.numRows }, (_, i) => {
     const list = [...((texts.get(i) as Vector | null) ?? [])] as string[];
-    return ngramQueries(list, languages.get(i), options.ngrams);
+    return ngramQueries(list, languages.get(i), options.ngrams, isGeneric);
   });
 }
