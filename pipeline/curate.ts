@@ -214,7 +214,8 @@ async function finish(
     stages.push(labelRegions(detector, config.regions, maxPixels, genericWords(generic)));
   }
   if (config.locca.enabled) stages.push(addLoccaTargets(config.locca, config.seed));
-  if (teacher && !config.scores) stages.push(embedWithTeacher(teacher, embedOptions(config)));
+  // Scores of the first pass are kept where no text was taken away since.
+  if (teacher) stages.push(embedWithTeacher(teacher, embedOptions(config)));
   stages.push(writeShards(join(folder, 'shards'), config.output, shardMetadata(config, teacher)));
   const spool = rows > 0 ? readSpool(join(folder, 'work', 'admitted.arrows')) : noBatches();
   const chain = chainStages({ name: 'admitted', batches: spool }, stages, context);

@@ -25,7 +25,8 @@ export interface EmbedOptions {
  * Adds the teacher's embeddings of the image and of `text`, once and for all: `teacher_image` and `teacher_text`
  * [d], unit length, half precision. Distillation reads them and never runs the teacher. Adds what the teacher makes of
  * the texts as well: `text_scores`, the similarity of the image and each of `alt_texts`, and `text_score`, that of
- * `text`: the cosine, in part that of the image's parts where these have a weight. Loses no row.
+ * `text`: the cosine, in part that of the image's parts where these have a weight. A batch that has it all, for its
+ * texts as they stand, goes on as it is. Loses no row.
  */
 export function embedWithTeacher(teacher: Teacher, options: EmbedOptions): Stage {
   const { partWeight = 0, parts } = options;
@@ -39,6 +40,10 @@ export function embedWithTeacher(teacher: Teacher, options: EmbedOptions): Stage
       const type = embeddingType(d);
       for await (const batch of batches) {
         context.signal.throwIfAborted();
+        if (isScored(batch)) {
+          yield batch;
+          continue;
+        }
         const rows = Array.from({ length: batch.numRows }, (_, row) => row);
         const input = new Float32Array(batch.numRows * side * side * 3);
         await queue.addAll(
@@ -82,6 +87,17 @@ export function embedWithTeacher(teacher: Teacher, options: EmbedOptions): Stage
       }
     },
   };
+}
+
+/** Whether every row has a score for each of its alt-texts, and that of its text: none was taken away since. */
+function isScored(batch: RecordBatch): boolean {
+  const [lists, scores] = [batch.getChild('text_scores'), batch.getChild('text_score')];
+  if (lists === null || scores === null) return false;
+  const texts = column(batch, 'text');
+  return altTextsOf(batch).every((alt, row) => {
+    const list = [...((lists.get(row) as Vector | null) ?? [])];
+    return list.length === alt.length && list[alt.indexOf(texts.get(row))] === scores.get(row);
+  });
 }
 
 function altTextsOf(batch: RecordBatch): string[][] {

@@ -142,12 +142,12 @@ describe('the threshold of a share', () => {
 
 describe('a run with the filter', () => {
   const run = { signal: new AbortController().signal, progress: silentProgress, configPath: 'test.yaml' };
-  const recipe = (paths: readonly string[], scores = '{ keep: 0.5 }') =>
+  const recipe = (paths: readonly string[]) =>
     parseConfig(
       `seed: 3
 input: { shards: ${JSON.stringify(paths)}, batchRows: 16 }
 threads: 1
-scores: ${scores}
+scores: { keep: 0.5 }
 mix: { english: 0.6 }
 regions: { detector: none }
 locca: { enabled: true }
@@ -223,20 +223,13 @@ teacher: { checkpoint: models/checkpoints/emoji-109-teacher.safetensors }`,
     });
   });
 
-  it('says the same in another order of shards, and without the filter', async () => {
+  it('says the same in another order of shards', async () => {
     await curate(recipe([...paths].reverse()), join(folder, 'reversed'), run);
     const byKey = async (path: string) => {
       const rows = await kept(path);
       return Object.fromEntries(Array.from(rows.key ?? []).map((key, i) => [key, rows.text_score?.[i]]));
     };
     expect(await byKey(join(folder, 'reversed'))).toEqual(await byKey(join(folder, 'run')));
-    await curate(recipe(paths, '{ minimum: 0.9, mode: label }'), join(folder, 'labelled'), run);
-    const labelled = await byKey(join(folder, 'labelled'));
-    // As many as the mix can take of all the rows: 30 English ones and 20 others.
-    expect(Object.keys(labelled)).toHaveLength(50);
-    const both = Object.entries(await byKey(join(folder, 'run'))).filter(([key]) => key in labelled);
-    expect(both.length).toBeGreaterThan(5);
-    for (const [key, score] of both) expect(labelled[key]).toBe(score);
   });
 
   it('needs a teacher', async () => {

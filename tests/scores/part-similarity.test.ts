@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import type { Teacher } from '../../models/teacher.ts';
 import { withColumns } from '../../schemas/batches.ts';
-import { curatedTypes } from '../../schemas/rows.ts';
+import { curatedTypes, rowTypes } from '../../schemas/rows.ts';
 import { embedWithTeacher } from '../../stages/embed-with-teacher.ts';
 import { labelRegionsOptionsSchema } from '../../stages/label-regions.ts';
 import { createPartSimilarity } from '../../stages/scores/part-similarity.ts';
@@ -69,6 +69,36 @@ describe('the similarity to parts', () => {
     expect(both).toBeGreaterThan(0.95);
     expect(one).toBeCloseTo(0.5, 1);
     expect(none).toBeLessThan(0.1);
+  });
+
+  it('is reckoned again where a text was taken away, and only there', async () => {
+    const image = await picture(['#ff0000']).png().toBuffer();
+    const row = (altTexts: string[]) =>
+      withColumns(readBatch([{ key: 'a', image, altTexts }]), {
+        language: { type: curatedTypes.language, values: ['en'] },
+        text: { type: curatedTypes.text, values: ['a red thing'] },
+      });
+    let runs = 0;
+    const counting: Teacher = {
+      ...teacher,
+      embedImages: (images, count) => {
+        runs += 1;
+        return teacher.embedImages(images, count);
+      },
+    };
+    const stage = embedWithTeacher(counting, { concurrency: 1, maxPixels: 1e6 });
+    const { context } = rememberingContext();
+    const [scored] = await runStage(stage, context, row(['a blue thing', 'a red thing']));
+    expect(scored).toBeDefined();
+    if (scored === undefined) return;
+    expect((await runStage(stage, context, scored))[0]).toBe(scored);
+    expect(runs).toBe(1);
+    const alt_texts = { type: rowTypes.alt_texts, values: [['a red thing']] };
+    const [again] = await runStage(stage, context, withColumns(scored, { alt_texts }));
+    expect(runs).toBe(2);
+    expect([...(again?.getChild('text_scores')?.get(0) ?? [])]).toEqual([
+      again?.getChild('text_score')?.get(0),
+    ]);
   });
 
   it('weighs in the scores of a row as it is told, one score a text', async () => {
