@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
 import PQueue from 'p-queue';
+import type { Teacher } from '../models/teacher.ts';
 import type { StageContext } from '../schemas/stage.ts';
 import { shardNames } from '../stages/read-shards/keys.ts';
 import { ledgerName, replayLedgerFile } from './admit/ledger-file.ts';
@@ -20,6 +21,8 @@ export interface AdmitRun {
   readonly ledger: Ledger;
   readonly context: StageContext;
   readonly progress: Progress;
+  /** What scores rows where the recipe filters by score; processes of their own open theirs. */
+  readonly teacher: Teacher | null;
 }
 
 /** What the first pass let through. */
@@ -79,7 +82,7 @@ async function factsOf(shards: readonly string[]) {
 }
 
 async function runHere(run: AdmitRun, tasks: readonly AdmitTask[], watch: Watch): Promise<TaskResult[]> {
-  const runTask = createTaskRunner(run.config);
+  const runTask = createTaskRunner(run.config, async () => run.teacher);
   const results: TaskResult[] = [];
   for (const task of tasks) {
     const read = watch();

@@ -2,12 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { computeOptionsSchema } from '../models/compute-options.ts';
+import { loccaOptionsSchema } from '../stages/add-locca-targets.ts';
 import { balanceOptionsSchema } from '../stages/balance-terms.ts';
 import { checkImagesOptionsSchema } from '../stages/check-images.ts';
 import { cleanTextsOptionsSchema } from '../stages/clean-texts.ts';
 import { decontaminateOptionsSchema } from '../stages/decontaminate.ts';
 import { deduplicateOptionsSchema } from '../stages/deduplicate.ts';
 import { dropBoilerplateOptionsSchema } from '../stages/drop-boilerplate.ts';
+import { filterByScoreOptionsSchema } from '../stages/filter-by-score.ts';
 import { identifyLanguageOptionsSchema } from '../stages/identify-language.ts';
 import { labelRegionsOptionsSchema } from '../stages/label-regions.ts';
 import { mixOptionsSchema } from '../stages/mix-languages.ts';
@@ -22,8 +24,13 @@ const pathsSchema = z
   .transform((paths) => (typeof paths === 'string' ? [paths] : paths));
 
 const regionsSchema = labelRegionsOptionsSchema.extend({
-  /** `windows` is the built-in detector, which needs a teacher; `none` leaves regions out. */
-  detector: z.enum(['windows', 'none']).default('windows'),
+  /**
+   * `windows` is the built-in detector, which needs a teacher; `owl` an OWLv2 or OWL-ViT model in ONNX; `none` leaves
+   * regions out.
+   */
+  detector: z.enum(['windows', 'owl', 'none']).default('windows'),
+  /** The folder of the owl detector's model, laid out as on the Hugging Face Hub. */
+  model: z.string().min(1).optional(),
 });
 
 /** One recipe: the whole of a run in one YAML file. Every section but `input` has a default. */
@@ -43,11 +50,23 @@ export const configSchema = z.strictObject({
   decontaminate: decontaminateOptionsSchema.extend({ shards: pathsSchema }).optional(),
   deduplicate: deduplicateOptionsSchema.prefault({}),
   balance: balanceOptionsSchema.prefault({}),
+  /** Filters by the teacher's scores; needs a teacher, which then embeds every admitted row. */
+  scores: filterByScoreOptionsSchema.optional(),
   /** `enabled: false` keeps every row. */
   mix: mixOptionsSchema.extend({ enabled: z.boolean().default(true) }).prefault({}),
   regions: regionsSchema.prefault({}),
+  locca: loccaOptionsSchema.prefault({}),
   /** Without a teacher its embeddings and the built-in detector's regions are left out. */
-  teacher: z.strictObject({ checkpoint: z.string().min(1) }).optional(),
+  teacher: z
+    .strictObject({
+      checkpoint: z.string().min(1),
+      /**
+       * What the similarity of an alt-text to the image's parts weighs in its score, the cosine with the whole image the
+       * rest; how images are parted is said under `regions`. 0 spares its cost, that of labelling regions.
+       */
+      partWeight: z.number().min(0).max(1).default(0),
+    })
+    .optional(),
   output: writeShardsOptionsSchema.prefault({}),
   /** Processes that read, check and clean rows; the rows that come out are the same for any number. */
   workers: z.int().positive().max(256).default(1),

@@ -1,21 +1,24 @@
 import { createHash } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Executor } from '../models/executor.ts';
 import type { Teacher } from '../models/teacher.ts';
 import { column } from '../schemas/batches.ts';
 import type { CurationReport } from '../schemas/reports.ts';
 import type { Stage, StageContext } from '../schemas/stage.ts';
+import { addLoccaTargets } from '../stages/add-locca-targets.ts';
 import type { BalancePlan } from '../stages/balance/plan.ts';
 import { balanceTerms } from '../stages/balance-terms.ts';
 import { decontaminate } from '../stages/decontaminate.ts';
 import { deduplicate } from '../stages/deduplicate.ts';
 import { dropBoilerplate } from '../stages/drop-boilerplate.ts';
 import { embedWithTeacher } from '../stages/embed-with-teacher.ts';
+import { filterByScore } from '../stages/filter-by-score.ts';
 import { labelRegions } from '../stages/label-regions.ts';
 import type { MixPlan } from '../stages/mix/plan.ts';
 import { mixLanguages } from '../stages/mix-languages.ts';
-import { createWindowDetector } from '../stages/regions/window-detector.ts';
+import { createCaptionSample } from '../stages/regions/caption-sample.ts';
+import type { Detector } from '../stages/regions/detector.ts';
+import { genericWords } from '../stages/regions/generic-words.ts';
 import { writeShards } from '../stages/write-shards.ts';
 import { type Admitted, admit } from './admit.ts';
 import type { Config } from './config.ts';
@@ -29,7 +32,9 @@ import { type Ledger, openLedger } from './ledger.ts';
 import { leftOutWithoutImages, readsImages, withoutImages } from './metadata-only.ts';
 import type { Progress } from './progress.ts';
 import { type Reduction, reduceFacts } from './reduce.ts';
+import { openDetector } from './region-detector.ts';
 import { fileFacts, prepareRunFolder, writeJson } from './run-folder.ts';
+import { embedOptions, openExecutorOf, openTeacher } from './teacher.ts';
 import { version } from './version.ts';
 
 /** What a run needs beside its recipe. */
@@ -38,6 +43,11 @@ export interface RunContext {
   readonly progress: Progress;
   /** The recipe's path, for messages. */
   readonly configPath: string;
+}
+
+interface Models {
+  readonly teacher: Teacher | null;
+  readonly detector: Detector | null;
 }
 
 interface Run extends RunContext {
@@ -60,12 +70,13 @@ export async function curate(given: Config, folder: string, run: RunContext): Pr
   const shards = await resolveInput(config.input, run.configPath);
   const checkpoint =
     config.teacher && (await resolveFile(config.teacher.checkpoint, 'teacher.checkpoint', run.configPath));
+  if (config.scores && checkpoint === undefined) {
+    throw new UsageError(`${run.configPath}: scores: needs teacher.checkpoint`);
+  }
   const evaluationShards =
     config.decontaminate &&
     (await resolveShards(config.decontaminate.shards, 'decontaminate.shards', run.configPath));
-  const executor = checkpoint
-    ? await (await import('./compute.ts')).openCompute(config, run.configPath)
-    : null;
+  const executor = checkpoint ? await openExecutorOf(config, run.configPath) : null;
   await prepareRunFolder(folder);
   const ledger = await openLedger(folder);
   const context: StageContext = {
@@ -75,11 +86,13 @@ export async function curate(given: Config, folder: string, run: RunContext): Pr
   };
   const whole: Run = { ...run, config, folder, ledger, context };
   const teacher = checkpoint && executor ? await openTeacher(checkpoint, executor) : null;
+  let detector: Detector | null = null;
   try {
+    detector = await openDetector(config, teacher, run.configPath);
     const evaluationSet = evaluationShards
       ? await readEvaluation(config, evaluationShards, folder, run.signal)
       : null;
-    const admitted = await admit(whole, shards);
+    const admitted = await admit({ ...whole, teacher }, shards);
     const files = workFiles(folder);
     const reduction = await reduceFacts(
       files.facts,
@@ -87,7 +100,8 @@ export async function curate(given: Config, folder: string, run: RunContext): Pr
       reduceOptions(config, folder, run.signal),
     );
     const plan = config.mix.enabled ? await reduction.planMix(config.mix) : null;
-    const finished = await finish(whole, admitted, reduction, plan, teacher);
+    const generic = await genericWordsOf(whole, admitted, { teacher, detector });
+    const finished = await finish(whole, admitted, { reduction, plan, generic }, { teacher, detector });
     reduction.close();
     await ledger.close();
     const report = curationReport({
@@ -109,6 +123,7 @@ export async function curate(given: Config, folder: string, run: RunContext): Pr
       checkpoint ?? null,
       teacher,
       report,
+      generic,
     );
     await writeJson(join(folder, 'report.json'), report);
     await rm(join(folder, 'work'), { recursive: true });
@@ -117,22 +132,45 @@ export async function curate(given: Config, folder: string, run: RunContext): Pr
     await ledger.abort().catch(() => {});
     throw error;
   } finally {
+    await detector?.dispose();
     await teacher?.dispose();
   }
 }
 
-/** What models are made with takes a second to import and 50 MB: only a run with a teacher does. */
-async function openTeacher(checkpoint: string, executor: Executor): Promise<Teacher> {
-  const { loadTeacher } = await import('../models/teacher.ts');
-  return loadTeacher(checkpoint, executor);
+/** The generic words that a sample of the admitted rows shows, by language; none without a teacher or a use for them. */
+async function genericWordsOf(
+  { config, context, progress }: Run,
+  admitted: Admitted,
+  { teacher, detector }: Models,
+): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const { genericWords: looked } = config.regions;
+  if (!detector || !teacher || looked.sample === 0) return new Map();
+  const { maxPixels } = config.images;
+  const captions = createCaptionSample(teacher, looked, { seed: config.seed, maxPixels });
+  const task = progress.start('looking for generic words', admitted.rows, 'rows');
+  let done = 0;
+  for await (const batch of admitted.batches()) {
+    context.signal.throwIfAborted();
+    await captions.add(batch);
+    done += batch.numRows;
+    task.update(done);
+  }
+  task.end();
+  return captions.genericWords();
+}
+
+/** What the whole data set decides, between the passes. */
+interface Decisions {
+  readonly reduction: Reduction;
+  readonly plan: MixPlan | null;
+  readonly generic: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 async function finish(
   run: Run,
   admitted: Admitted,
-  reduction: Reduction,
-  plan: MixPlan | null,
-  teacher: Teacher | null,
+  { reduction, plan, generic }: Decisions,
+  { teacher, detector }: Models,
 ) {
   const { config, context, folder, ledger } = run;
   const stages: Stage[] = config.decontaminate
@@ -143,15 +181,18 @@ async function finish(
     stages.push(dropBoilerplate(reduction.boilerplateOf, { mode, seed: config.seed }));
   }
   if (readsImages(config)) stages.push(deduplicate(reduction.duplicatesOf, config.deduplicate.mode));
+  const { scoreThreshold } = reduction;
+  if (config.scores && scoreThreshold !== null)
+    stages.push(filterByScore(scoreThreshold, config.scores.mode));
   if (reduction.balanced) stages.push(balanceTerms(reduction.unbalancedOf, config.balance.mode));
   if (plan) stages.push(mixLanguages(plan, config.seed, config.mix.mode));
-  const { concurrency, maxPixels } = config.images;
-  if (teacher && config.regions.detector === 'windows') {
-    const { windows: most, ...options } = config.regions;
-    const detector = createWindowDetector(teacher, { ...options, most });
-    stages.push(labelRegions(detector, config.regions, maxPixels));
+  if (detector) {
+    const { maxPixels } = config.images;
+    stages.push(labelRegions(detector, config.regions, maxPixels, genericWords(generic)));
   }
-  if (teacher) stages.push(embedWithTeacher(teacher, { concurrency, maxPixels }));
+  if (config.locca.enabled) stages.push(addLoccaTargets(config.locca, config.seed));
+  // Scores of the first pass are kept where no text was taken away since.
+  if (teacher) stages.push(embedWithTeacher(teacher, embedOptions(config)));
   stages.push(writeShards(join(folder, 'shards'), config.output, shardMetadata(config, teacher)));
   const chain = chainStages({ name: 'admitted', batches: admitted.batches() }, stages, context);
   const target = plan
@@ -211,7 +252,7 @@ function leftOut(
   if (!readsImages(config)) return [...out, ...leftOutWithoutImages(config)];
   if (config.regions.detector === 'none')
     out.push({ stage: 'label-regions', why: 'regions.detector is none' });
-  else if (!config.teacher) {
+  else if (!config.teacher && config.regions.detector === 'windows') {
     out.push({ stage: 'label-regions', why: 'no teacher.checkpoint for the window detector' });
   }
   if (!config.teacher) out.push({ stage: 'embed-with-teacher', why: 'no teacher.checkpoint' });
@@ -224,6 +265,7 @@ async function writeManifest(
   checkpoint: string | null,
   teacher: Teacher | null,
   report: CurationReport,
+  generic: ReadonlyMap<string, ReadonlySet<string>>,
 ): Promise<void> {
   const { folder, config } = run;
   const facts = async (part: string) => {
@@ -247,6 +289,10 @@ async function writeManifest(
             bias: teacher.bias,
           }
         : null,
+    // What the data itself showed to be generic words of captions, by language.
+    genericWords: Object.fromEntries(
+      [...generic].sort().map(([language, words]) => [language, [...words].sort()]),
+    ),
     rows: { read: report.read, kept: report.kept, dropped: report.dropped, quarantined: report.quarantined },
     output: [...(await facts('shards')), ...(await facts('quarantine')), ...(await facts('dropped'))],
   });

@@ -1,4 +1,4 @@
-import { Float64, Int32, Int64, type RecordBatch, Utf8 } from 'apache-arrow';
+import { Float32, Float64, Int32, Int64, type RecordBatch, Utf8 } from 'apache-arrow';
 import { batchOf, column, selectColumns, withColumns } from '../schemas/batches.ts';
 import { openParquetWriter } from '../schemas/parquet-writer.ts';
 import { fingerprintMeasure } from '../stages/duplicates/fingerprint-column.ts';
@@ -25,6 +25,7 @@ const columns = [
   ['language', new Utf8()],
   ['pixels', new Int64()],
   ['draw', new Float64()],
+  ['score', new Float32()],
 ] as const;
 
 /** The ids of a file of facts, and the files that stand beside it where there is a path for them. */
@@ -37,8 +38,8 @@ export interface FactFiles {
 
 /**
  * Opens the parquet file that DuckDB reduces: id (`firstId` and the row's place in this file), key, shard, row_group, row,
- * sha256, language, pixels, draw. With paths for them, the column `fingerprint` of the batches goes to a file of its own,
- * and so does what is counted of `alt_texts`.
+ * sha256, language, pixels, draw, score (`text_score` where a batch has it). With paths for them, the column `fingerprint`
+ * of the batches goes to a file of its own, and so does what is counted of `alt_texts`.
  */
 export async function openFacts(
   path: string,
@@ -74,6 +75,7 @@ export async function openFacts(
           ),
         },
         draw: { type: new Float64(), values: Array.from(keys, (key) => mixDraw(key, seed)) },
+        score: { type: new Float32(), values: [...(batch.getChild('text_score') ?? keys.map(() => null))] },
       });
       await writer.write(
         selectColumns(

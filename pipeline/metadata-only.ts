@@ -13,7 +13,7 @@ export function readsImages(config: Pick<Config, 'input'>): boolean {
 }
 
 /** The recipe without what looks at images. */
-export function withoutImages({ decontaminate: _, teacher: __, ...config }: Config): Config {
+export function withoutImages({ decontaminate: _, teacher: __, scores: ___, ...config }: Config): Config {
   return {
     ...config,
     deduplicate: { ...config.deduplicate, near: false },
@@ -28,6 +28,7 @@ export function leftOutWithoutImages(config: Config): CurationReport['leftOut'] 
     'hash-images',
     ...(config.decontaminate ? ['decontaminate'] : []),
     'deduplicate',
+    ...(config.scores ? ['filter-by-score'] : []),
     'label-regions',
     'embed-with-teacher',
   ];

@@ -3,9 +3,10 @@ import type { DuplicatesOf } from '../stages/deduplicate.ts';
 import type { BoilerplateOf } from '../stages/drop-boilerplate.ts';
 import { type Nearness, nearnessThreshold, nearnessValue } from '../stages/duplicates/nearness.ts';
 import type { PlannedVerdicts } from '../stages/duplicates/planned-verdicts.ts';
+import { type FilterByScoreOptions, thresholdPlace } from '../stages/filter-by-score.ts';
 import { type MixPlan, type PlannedLanguage, planQuotas, type QuotaOptions } from '../stages/mix/plan.ts';
 import { type BalanceSearch, balanceRows, balanceVerdict } from './balance/reduce.ts';
-import { openDatabase } from './duplicates/database.ts';
+import { type Database, openDatabase } from './duplicates/database.ts';
 import {
   type EvaluationSearch,
   findContaminated,
@@ -29,6 +30,8 @@ export interface Reduction {
   /** What terms were balanced to; null where they weren't. */
   readonly balanced: BalancePlan | null;
   readonly unbalancedOf: PlannedVerdicts;
+  /** The least `text_score` of a row that the filter wants; null without a filter. */
+  readonly scoreThreshold: number | null;
   readonly planMix: (options: QuotaOptions) => Promise<MixPlan>;
   close(): void;
 }
@@ -47,6 +50,8 @@ export interface ReduceOptions {
   readonly dropsDuplicates: boolean;
   /** How terms are balanced; they aren't where it is absent. */
   readonly balance?: BalanceSearch | null;
+  /** The filter by score; null where there is none. */
+  readonly scores?: FilterByScoreOptions | null;
   readonly signal?: AbortSignal;
 }
 
@@ -59,7 +64,7 @@ const exactOnly: ReduceOptions = {
 };
 
 /**
- * Reduces the facts of every admitted row (parquet: id, key, shard, row_group, row, sha256, language, pixels, draw)
+ * Reduces the facts of every admitted row (parquet: id, key, shard, row_group, row, sha256, language, pixels, draw, score)
  * by DuckDB, which spills to `folder` what doesn't fit its memory. Of duplicates the one with the most pixels is
  * kept, then the one with the first key: whatever the order of the shards.
  */
@@ -82,7 +87,10 @@ export async function reduceFacts(
   await pairDuplicates(database, near && { ...near, ...partitioning }, folder);
   await findBoilerplate(database, options.boilerplate ?? null);
   await groupDuplicates(database);
-  const isTaken = options.dropsDuplicates ? 'id = kept_id' : 'true';
+  const isUnique = options.dropsDuplicates ? 'id = kept_id' : 'true';
+  const scoreThreshold = options.scores ? await findThreshold(database, isUnique, options.scores) : null;
+  const dropsLow = scoreThreshold !== null && options.scores?.mode === 'drop';
+  const isTaken = dropsLow ? `${isUnique} AND score >= '${scoreThreshold}'::DOUBLE` : isUnique;
   await database.run(`CREATE VIEW available AS SELECT * FROM grouped WHERE ${isTaken}`);
   const { balance = null } = options;
   const balanced = balance && (await balanceRows(database, balance));
@@ -95,6 +103,7 @@ export async function reduceFacts(
   return {
     counts,
     balanced,
+    scoreThreshold,
     async contaminatedOf(shard, rowGroup) {
       const found = await database.rows(
         `SELECT row, evaluation_key, distance, colours FROM ranked JOIN contaminated USING (rep_id)
@@ -138,6 +147,18 @@ export async function reduceFacts(
     },
     close: () => database.close(),
   };
+}
+
+/** The threshold over the rows that reach the filter: of the share, the score at its place, best first. */
+async function findThreshold(database: Database, unique: string, { keep, minimum }: FilterByScoreOptions) {
+  const [counted] = await database.rows(`SELECT count(*)::INT AS rows FROM grouped WHERE ${unique}`);
+  const place = thresholdPlace(Number(counted?.rows ?? 0), keep ?? 1);
+  const [at] = await database.rows(
+    `SELECT score FROM grouped WHERE ${unique} ORDER BY score DESC LIMIT 1 OFFSET $place`,
+    { place },
+  );
+  const quantile = at === undefined || keep === undefined ? -1 : Number(at.score);
+  return Math.max(quantile, minimum ?? -1);
 }
 
 type Found = Readonly<Record<string, unknown>>;

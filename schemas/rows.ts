@@ -34,6 +34,14 @@ export const regionType = new Struct([
   field('score', new Float32()),
 ]);
 
+/** One sequence of LocCa's decoder: the prefix is given, the loss is on the target. */
+export const loccaType = new List(
+  field(
+    'element',
+    new Struct([field('task', new Utf8()), field('prefix', new Utf8()), field('target', new Utf8())]),
+  ),
+);
+
 /** The Arrow types of the columns that curation adds. */
 export const curatedTypes = {
   /** sha256 of the encoded image, in hexadecimal. */
@@ -45,6 +53,10 @@ export const curatedTypes = {
   /** The alt-text that trains, drawn from the row's by seed. */
   text: new Utf8(),
   regions: new List(field('element', regionType)),
+  /** The teacher's cosine similarity of the image and each of `alt_texts`. */
+  text_scores: new List(field('element', new Float32())),
+  /** The teacher's cosine similarity of the image and `text`. */
+  text_score: new Float32(),
 } as const;
 
 /** The Arrow type of an embedding of d numbers as shards store it: unit length, half precision. */

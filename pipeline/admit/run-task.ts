@@ -1,10 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
-import type { StageContext } from '../../schemas/stage.ts';
+import type { Teacher } from '../../models/teacher.ts';
+import type { Stage, StageContext } from '../../schemas/stage.ts';
 import { checkImages } from '../../stages/check-images.ts';
 import { cleanTexts } from '../../stages/clean-texts.ts';
 import { fingerprintMeasure } from '../../stages/duplicates/fingerprint-column.ts';
+import { embedWithTeacher } from '../../stages/embed-with-teacher.ts';
 import { hashImages } from '../../stages/hash-images.ts';
 import { identifyLanguage } from '../../stages/identify-language.ts';
 import { readShards } from '../../stages/read-shards.ts';
@@ -15,6 +17,7 @@ import { openFacts } from '../facts.ts';
 import { chainStages, type StageFigures } from '../funnel.ts';
 import { noImages, readsImages, rowsOfTheirOwn } from '../metadata-only.ts';
 import { createSpool } from '../spool.ts';
+import { embedOptions } from '../teacher.ts';
 import type { AdmitTask } from './plan.ts';
 
 /** What a task came to, beside the files that it left. */
@@ -49,10 +52,10 @@ export function taskFiles(folder: string) {
 
 /**
  * Makes what runs the tasks of a recipe's first pass, one after another: reads rows, checks and hashes images, cleans
- * texts, identifies the language. A task leaves its rows and their facts in the folder it is given, the same bytes
+ * texts, identifies the language, and scores rows with the `teacher` where the recipe filters by score. A task leaves its rows and their facts in the folder it is given, the same bytes
  * whichever process runs it and whatever ran before.
  */
-export function createTaskRunner(config: Config) {
+export function createTaskRunner(config: Config, teacher: () => Promise<Teacher | null>) {
   const input = config.input as NonNullable<Config['input']>;
   const near = findsNear(config);
   const hasImages = readsImages(config);
@@ -62,6 +65,8 @@ export function createTaskRunner(config: Config) {
       : [noImages()]),
     cleanTexts({ ...config.texts, seed: config.seed }),
     identifyLanguage(config.language),
+    // The filter's threshold, and the mix after it, are of all rows: then every one is scored in this pass.
+    ...(config.scores ? [scoreRows(config, teacher)] : []),
   ];
   return async (task: AdmitTask, folder: string, hooks: TaskHooks): Promise<TaskResult> => {
     const { context } = hooks;
@@ -100,6 +105,20 @@ export function createTaskRunner(config: Config) {
     await facts.close();
     await terms?.close();
     return { rows, figures: chain.figures(), seen: facts.seen() };
+  };
+}
+
+/** Embeds and scores rows with a teacher that is opened when the first of them come. */
+function scoreRows(config: Config, open: () => Promise<Teacher | null>): Stage {
+  let opened: Promise<Teacher | null> | null = null;
+  return {
+    name: 'embed-with-teacher',
+    async *run(batches, context) {
+      opened ??= open();
+      const teacher = await opened;
+      if (teacher === null) throw new Error('scores need a teacher');
+      yield* embedWithTeacher(teacher, embedOptions(config)).run(batches, context);
+    },
   };
 }
 

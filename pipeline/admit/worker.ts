@@ -1,6 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Teacher } from '../../models/teacher.ts';
 import type { Config } from '../config.ts';
+import { openExecutorOf, openTeacher } from '../teacher.ts';
 import { ledgerName, openLedgerFile } from './ledger-file.ts';
 import type { AdmitTask } from './plan.ts';
 import { createTaskRunner, type TaskResult, type TaskRunner } from './run-task.ts';
@@ -25,7 +27,7 @@ const answer = (message: WorkerAnswer) => process.send?.(message);
 const never = new AbortController().signal;
 
 process.on('message', (request: WorkerRequest) => {
-  if (request.kind === 'recipe') runner = createTaskRunner(request.config);
+  if (request.kind === 'recipe') runner = createTaskRunner(request.config, () => teacherOf(request.config));
   else
     run(request.task, request.folder).then(
       (result) => answer({ kind: 'done', result }),
@@ -33,6 +35,12 @@ process.on('message', (request: WorkerRequest) => {
         answer({ kind: 'failed', message: error instanceof Error ? (error.stack ?? '') : String(error) }),
     );
 });
+
+async function teacherOf(config: Config): Promise<Teacher | null> {
+  if (!config.teacher) return null;
+  const executor = await openExecutorOf(config, 'teacher.checkpoint');
+  return openTeacher(config.teacher.checkpoint, executor);
+}
 
 async function run(task: AdmitTask, folder: string): Promise<TaskResult> {
   if (runner === null) throw new Error('a worker was given a task before its recipe');

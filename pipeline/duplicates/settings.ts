@@ -64,5 +64,6 @@ export function reduceOptions(config: Config, folder: string, signal: AbortSigna
       : null,
     signal,
     dropsDuplicates: mode === 'drop',
+    scores: config.scores ?? null,
   };
 }

@@ -46,7 +46,14 @@ const sets = new Map(
 );
 const english: ReadonlySet<string> = sets.get('en') ?? new Set();
 
-/** Whether a lower-cased word is generic in captions of this language (BCP 47 primary subtag). */
-export function isGenericWord(word: string, language: string): boolean {
-  return english.has(word) || sets.get(language)?.has(word) === true;
+/** Whether a lower-cased word is generic in captions of a language (BCP 47 primary subtag). */
+export type IsGeneric = (word: string, language: string) => boolean;
+
+/** Whether a word is on the lists: what a data set too small to tell is judged by. */
+export const isKnownGeneric: IsGeneric = (word, language) =>
+  english.has(word) || sets.get(language)?.has(word) === true;
+
+/** The words that a data set shows to be generic, by language, beside those of the lists. */
+export function genericWords(found: ReadonlyMap<string, ReadonlySet<string>>): IsGeneric {
+  return (word, language) => isKnownGeneric(word, language) || found.get(language)?.has(word) === true;
 }

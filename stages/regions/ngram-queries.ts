@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isGenericWord } from './generic-words.ts';
+import { type IsGeneric, isKnownGeneric } from './generic-words.ts';
 import { stopWords } from './stop-words.ts';
 
 /** Settings of {@link ngramQueries}. */
@@ -33,14 +33,18 @@ const maxWordLength = 100;
  * `Intl.Segmenter` and joined as they stood. Unique, in the order of their first occurrence. Where there are more
  * than maxQueries, the texts take turns until these are had.
  */
-export function ngramQueries(texts: readonly string[], language: string, options: NgramOptions): string[] {
+export function ngramQueries(
+  texts: readonly string[],
+  language: string,
+  options: NgramOptions,
+  isGeneric: IsGeneric = isKnownGeneric,
+): string[] {
   const { maxWords, maxQueries } = options;
-  const primary = language.toLowerCase().split('-')[0] ?? language;
-  const lists = texts
-    .slice(0, maxQueries)
-    .map((text) =>
-      textQueries(text.slice(0, charactersPerQuery * maxQueries), primary, maxWords, maxQueries),
-    );
+  const primary = primaryOf(language);
+  const lists = texts.slice(0, maxQueries).map((text) => {
+    const read = phrases(text.slice(0, charactersPerQuery * maxQueries), primary, isGeneric);
+    return phraseQueries(read, maxWords, maxQueries);
+  });
   const chosen = takeTurns(lists, maxQueries);
   return [...new Set(lists.flat())].filter((query) => chosen.has(query));
 }
@@ -63,10 +67,25 @@ function takeTurns(lists: readonly (readonly string[])[], most: number): Readonl
   return chosen;
 }
 
-/** The first `most` different n-grams of one text. */
-function textQueries(text: string, language: string, maxWords: number, most: number): string[] {
+/** The different words of texts that name something: lower-cased, without stop words and numbers. */
+export function namingWords(texts: readonly string[], language: string): Set<string> {
+  const words = new Set<string>();
+  for (const text of texts) {
+    for (const phrase of phrases(text, primaryOf(language), () => false)) {
+      for (const { text: word, stop } of phrase) if (!stop) words.add(word);
+    }
+  }
+  return words;
+}
+
+function primaryOf(language: string): string {
+  return language.toLowerCase().split('-')[0] ?? language;
+}
+
+/** The first `most` different n-grams of one text, read as phrases. */
+function phraseQueries(read: Iterable<readonly Word[]>, maxWords: number, most: number): string[] {
   const queries = new Set<string>();
-  for (const phrase of phrases(text, language)) {
+  for (const phrase of read) {
     for (let start = 0; start < phrase.length; start += 1) {
       let query = '';
       let named = false;
@@ -90,7 +109,7 @@ const wordPattern =
   /[\p{L}\p{M}\p{N}](?:[\p{L}\p{M}\p{N}\u200C\u200D]|['’ʼ׳״·\u2010\u2011-](?=[\p{L}\p{M}\p{N}])|(?<=\p{N})[.,](?=\p{N}))*/gu;
 
 /** The words of a text in runs without punctuation between, generic ones left out. */
-function* phrases(text: string, language: string): Generator<Word[]> {
+function* phrases(text: string, language: string, isGeneric: IsGeneric): Generator<Word[]> {
   const stops = stopWords(language);
   let phrase: Word[] = [];
   let spaced = false;
@@ -105,7 +124,7 @@ function* phrases(text: string, language: string): Generator<Word[]> {
     }
     spaced ||= between !== '';
     for (const word of wordsOf(run, language)) {
-      if (word.length <= maxWordLength && !isGenericWord(word, language)) {
+      if (word.length <= maxWordLength && !isGeneric(word, language)) {
         phrase.push({ text: word, spaced, stop: stops.has(word) || !letter.test(word) });
         spaced = false;
       }

@@ -1,14 +1,16 @@
 import type { RgbImage } from '../../models/images.ts';
+import { findForeground } from './background.ts';
 import { suppressOverlaps } from './boxes.ts';
 import type { Box } from './detector.ts';
+import { proposeSegments } from './segments.ts';
 
-/** Options of {@link proposeWindows}. */
+/** Options of {@link proposeBoxes}. */
 export interface ProposalOptions {
   /** Sides of the windows, as fractions of the image's shorter side. */
   readonly scales: readonly number[];
   /** The step between windows, as a fraction of their side. */
   readonly stride: number;
-  /** Windows kept at the most, the whole image aside. */
+  /** Boxes proposed at the most, the whole image aside. */
   readonly most: number;
 }
 
@@ -16,6 +18,16 @@ export interface ProposalOptions {
 const sameWindow = 0.6;
 /** How a window's contours are weighed against its perimeter: Edge Boxes' kappa. */
 const perimeterPower = 1.5;
+
+/**
+ * The boxes of an image that may each show one thing: what stands out where the background is plain, windows where it
+ * isn't. A blank image has one, the whole of it.
+ */
+export function proposeBoxes(image: RgbImage, options: ProposalOptions): Box[] {
+  const foreground = findForeground(image);
+  const segments = foreground === null ? [] : proposeSegments(foreground, options.most);
+  return segments.length > 0 ? segments : proposeWindows(image, options);
+}
 
 /**
  * Chooses the windows of several scales that look most like whole things: many contours inside, few that cross the

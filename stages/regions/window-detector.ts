@@ -1,118 +1,102 @@
-import { cropToInput, type RgbImage } from '../../models/images.ts';
 import type { Teacher } from '../../models/teacher.ts';
-import { suppressOverlaps } from './boxes.ts';
-import type { Box, Detection, Detector } from './detector.ts';
-import { type ProposalOptions, proposeWindows } from './proposals.ts';
+import { assignQueries, atomsOf } from './assign-queries.ts';
+import { suppressParts } from './boxes.ts';
+import { dot, embedBoxes } from './crops.ts';
+import {
+  type Box,
+  type Categories,
+  type Detection,
+  type Detector,
+  scaledLogit,
+  sigmoid,
+} from './detector.ts';
+import { type ProposalOptions, proposeBoxes } from './proposals.ts';
+import { cachedTextEmbeddings } from './text-embeddings.ts';
 
 /** Options of {@link createWindowDetector}. */
 export interface WindowDetectorOptions extends ProposalOptions {
+  /** The longer side, in pixels, at which images are looked at. */
+  readonly side: number;
   /** Boxes that overlap a better one by this or more (intersection over union) are left out. */
   readonly overlap: number;
-  /** What is shown around a window, as a fraction of its sides: the teacher has seen things with room about them. */
+  /** Boxes of which this or more lies in a better one, or the other way round, are left out. */
+  readonly part: number;
+  /** What is shown around a box, as a fraction of its longer side: the teacher has seen things with room about them. */
   readonly context: number;
   /** Added to the teacher's logits. */
   readonly logitShift: number;
+  /** What a query that names what another box is called loses, in logits, when it is given to a box. */
+  readonly sharedWord: number;
   /** Embedded queries that are held for later images. */
   readonly cachedQueries: number;
 }
 
 /**
- * The built-in detector: windows of several scales are scored with the teacher's own towers. A window's score for
- * a query is the teacher's probability that they are a pair, sigmoid(scale <x, y> + bias + shift) (SigLIP 2, section 2.1);
- * each window keeps its best query, and overlapping windows are suppressed.
+ * The built-in detector: proposed boxes are scored with the teacher's own towers. A box's score for a query is the
+ * teacher's probability that they are a pair, sigmoid(scale <x, y> + bias + shift) (SigLIP 2, section 2.1); of
+ * overlapping boxes the best stays, and the boxes that stay are given the queries.
  */
-export function createWindowDetector(teacher: Teacher, options: WindowDetectorOptions): Detector {
-  const queriesOf = cachedTextEmbeddings(teacher, options.cachedQueries);
+export function createWindowDetector(
+  teacher: Teacher,
+  options: WindowDetectorOptions,
+  categories: Categories,
+): Detector {
+  const embeddingsOf = cachedTextEmbeddings(teacher, options.cachedQueries);
   const logitOf = (similarity: number) => teacher.scale * similarity + teacher.bias + options.logitShift;
   return {
     name: 'windows',
+    side: options.side,
     async detect(images, queries) {
-      const windows = images.map((image, i) =>
-        (queries[i]?.length ?? 0) > 0 ? proposeWindows(image, options) : [],
+      const proposed = images.map((image, i) =>
+        (queries[i]?.length ?? 0) + categories.names.length > 0 ? proposeBoxes(image, options) : [],
       );
-      const embedded = await embedWindows(teacher, images, windows, options.context);
-      const texts = await queriesOf([...new Set(queries.flat())]);
+      const embedded = await embedBoxes(teacher, images, proposed, options.context);
+      const texts = await embeddingsOf([...new Set([...queries.flat(), ...categories.names])]);
       let next = 0;
       return images.map((_, i) => {
-        const found = (windows[i] ?? []).map((box) => {
+        const boxes = proposed[i] ?? [];
+        const own = queries[i] ?? [];
+        const all = [...own, ...categories.names];
+        const logits = new Float32Array(boxes.length * all.length);
+        boxes.forEach((_box, b) => {
           const at = next++ * teacher.dimension;
-          const window = embedded.subarray(at, at + teacher.dimension);
-          return bestQuery(box, window, queries[i] ?? [], texts, logitOf);
+          const image = embedded.subarray(at, at + teacher.dimension);
+          all.forEach((text, q) => {
+            const logit = logitOf(dot(image, texts.get(text)));
+            logits[b * all.length + q] = q < own.length ? logit : scaledLogit(logit, categories.scale);
+          });
         });
-        return suppressOverlaps(found, options.overlap);
+        return labelBoxes(boxes, own, all, logits, options);
       });
     },
+    dispose: async () => {},
   };
 }
 
-async function embedWindows(
-  teacher: Teacher,
-  images: readonly RgbImage[],
-  windows: readonly Box[][],
-  context: number,
-): Promise<Float32Array> {
-  const side = teacher.imageSize;
-  const count = windows.reduce((sum, boxes) => sum + boxes.length, 0);
-  const crops = new Float32Array(count * side * side * 3);
-  let next = 0;
-  images.forEach((image, i) => {
-    for (const box of windows[i] ?? []) {
-      cropToInput(image, widen(box, context), side, crops, next++ * side * side * 3);
-    }
+/** Of overlapping boxes the best; each with its query. `logits` [boxes * queries], n-grams first, then categories. */
+function labelBoxes(
+  boxes: readonly Box[],
+  own: readonly string[],
+  all: readonly string[],
+  logits: Float32Array,
+  options: WindowDetectorOptions,
+): Detection[] {
+  const scored = boxes.map((box, b) => {
+    const row = logits.subarray(b * all.length, (b + 1) * all.length);
+    return { box, row, score: row.reduce((most, logit) => Math.max(most, logit), -Infinity) };
   });
-  return teacher.embedImages(crops, count);
-}
-
-function widen([ymin, xmin, ymax, xmax]: Box, context: number): Box {
-  const [dy, dx] = [(ymax - ymin) * context, (xmax - xmin) * context];
-  return [Math.max(0, ymin - dy), Math.max(0, xmin - dx), Math.min(1, ymax + dy), Math.min(1, xmax + dx)];
-}
-
-function bestQuery(
-  box: Box,
-  window: Float32Array,
-  queries: readonly string[],
-  texts: ReadonlyMap<string, Float32Array>,
-  logitOf: (similarity: number) => number,
-): Detection {
-  let text = '';
-  let best = -Infinity;
-  for (const query of queries) {
-    const embedding = texts.get(query);
-    if (embedding === undefined) continue;
-    let dot = 0;
-    for (let k = 0; k < window.length; k += 1) dot += (window[k] ?? 0) * (embedding[k] ?? 0);
-    if (dot > best) {
-      best = dot;
-      text = query;
-    }
-  }
-  return { box, text, score: 1 / (1 + Math.exp(-logitOf(best))) };
-}
-
-/** Embeds the texts it hasn't met lately; holds a bounded number, the oldest given up first. */
-function cachedTextEmbeddings(
-  teacher: Teacher,
-  most: number,
-): (texts: readonly string[]) => Promise<ReadonlyMap<string, Float32Array>> {
-  const held = new Map<string, Float32Array>();
-  return async (texts) => {
-    const found = new Map<string, Float32Array>();
-    const fresh = texts.filter((text) => !held.has(text));
-    const embedded = await teacher.embedTexts(fresh);
-    for (const text of texts) {
-      const known = held.get(text);
-      if (known) found.set(text, known);
-    }
-    fresh.forEach((text, i) => {
-      const embedding = embedded.slice(i * teacher.dimension, (i + 1) * teacher.dimension);
-      found.set(text, embedding);
-      held.set(text, embedding);
-    });
-    for (const text of held.keys()) {
-      if (held.size <= most) break;
-      held.delete(text);
-    }
-    return found;
-  };
+  const kept = suppressParts(scored, options);
+  // Categories say what there may be anywhere: they are no words of the alt-text that another box could take.
+  const atoms = [...atomsOf(own), ...all.slice(own.length).map(() => new Set<number>())];
+  const given = assignQueries(
+    kept.map(({ row }) => row),
+    atoms,
+    options.sharedWord,
+  );
+  return kept
+    .map(({ box, row }, i) => {
+      const query = given[i] ?? 0;
+      return { box, text: all[query] ?? '', score: sigmoid(row[query] ?? 0) };
+    })
+    .sort((a, b) => b.score - a.score);
 }

@@ -6,7 +6,7 @@ import type { Teacher } from '../../models/teacher.ts';
 import { embedWithTeacher } from '../../stages/embed-with-teacher.ts';
 import { keepRegions, labelRegions, labelRegionsOptionsSchema } from '../../stages/label-regions.ts';
 import { intersectionOverUnion } from '../../stages/regions/boxes.ts';
-import type { Box } from '../../stages/regions/detector.ts';
+import { type Box, noCategories } from '../../stages/regions/detector.ts';
 import { createWindowDetector } from '../../stages/regions/window-detector.ts';
 import { readBatch, rememberingContext, runStage, valuesOf } from '../support.ts';
 
@@ -88,7 +88,7 @@ const detectorOptions = { ...options, most: options.windows };
 
 describe('the window detector', () => {
   it('finds each thing that the queries name, where it is', async () => {
-    const detector = createWindowDetector(colourTeacher(), detectorOptions);
+    const detector = createWindowDetector(colourTeacher(), detectorOptions, noCategories);
     const [found = []] = await detector.detect([await pixelsOf(squares)], [['red', 'blue', 'green']]);
     const kept = keepRegions(found, options);
     for (const square of squares) {
@@ -100,19 +100,23 @@ describe('the window detector', () => {
   });
 
   it("scores by the teacher's probability of a pair", async () => {
-    const detector = createWindowDetector(colourTeacher(), detectorOptions);
+    const detector = createWindowDetector(colourTeacher(), detectorOptions, noCategories);
     const [found = []] = await detector.detect([await pixelsOf([])], [['red']]);
     // All white: the whole image alone, at no similarity.
     expect(found).toHaveLength(1);
     expect(found[0]?.box).toEqual([0, 0, 1, 1]);
     expect(found[0]?.score).toBeCloseTo(1 / (1 + Math.exp(5)), 6);
-    const shifted = createWindowDetector(colourTeacher(), { ...detectorOptions, logitShift: 2 });
+    const shifted = createWindowDetector(
+      colourTeacher(),
+      { ...detectorOptions, logitShift: 2 },
+      noCategories,
+    );
     const [moved = []] = await shifted.detect([await pixelsOf([])], [['red']]);
     expect(moved[0]?.score).toBeCloseTo(1 / (1 + Math.exp(3)), 6);
   });
 
   it('leaves nothing that overlaps a better box by the threshold or more', async () => {
-    const detector = createWindowDetector(colourTeacher(), detectorOptions);
+    const detector = createWindowDetector(colourTeacher(), detectorOptions, noCategories);
     const [found = []] = await detector.detect([await pixelsOf(squares)], [['red', 'blue']]);
     expect(found.length).toBeGreaterThan(1);
     found.forEach((one, i) => {
@@ -124,7 +128,7 @@ describe('the window detector', () => {
   });
 
   it('looks at no window of an image without queries, and keeps the others apart', async () => {
-    const detector = createWindowDetector(colourTeacher(), detectorOptions);
+    const detector = createWindowDetector(colourTeacher(), detectorOptions, noCategories);
     const images = await Promise.all([pixelsOf(squares), pixelsOf(squares.slice(0, 1)), pixelsOf(squares)]);
     const found = await detector.detect(images, [[], ['red'], ['blue']]);
     expect(found[0]).toEqual([]);
@@ -135,7 +139,11 @@ describe('the window detector', () => {
 
   it('embeds a query once while it is held, and again when it was given up', async () => {
     const asked: string[][] = [];
-    const detector = createWindowDetector(colourTeacher(asked), { ...detectorOptions, cachedQueries: 2 });
+    const detector = createWindowDetector(
+      colourTeacher(asked),
+      { ...detectorOptions, cachedQueries: 2 },
+      noCategories,
+    );
     const image = await pixelsOf(squares);
     for (const queries of [['red', 'blue'], ['blue', 'red'], ['green'], ['red']]) {
       await detector.detect([image], [queries]);
@@ -170,7 +178,7 @@ describe('the stages that ask the teacher', () => {
   };
 
   it('give every row its regions, none where nothing was found', async () => {
-    const detector = createWindowDetector(colourTeacher(), detectorOptions);
+    const detector = createWindowDetector(colourTeacher(), detectorOptions, noCategories);
     const { context } = rememberingContext();
     const labelled = await runStage(labelRegions(detector, options, 1e6), context, await batch());
     const [two, none] = valuesOf(labelled, 'regions').map((list) => [
@@ -195,6 +203,12 @@ describe('the stages that ask the teacher', () => {
       [false, true, false, false],
     ]);
     expect(valuesOf(embedded, 'teacher_image')).toHaveLength(2);
+    // Red and blue on white, the texts red: the picture holds half its colour of each of the two.
+    const [score, none] = valuesOf(embedded, 'text_score') as number[];
+    expect(score).toBeGreaterThan(0.1);
+    expect(none).toBe(0);
+    const lists = valuesOf(embedded, 'text_scores').map((list) => [...(list as Iterable<number>)]);
+    expect(lists).toEqual([[score], [0]]);
   });
 
   it('round embeddings to the nearest half, also just below a power of two', async () => {
