@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { countOf } from '../pipeline/cli/sources.ts';
 import { benchDuplicates } from './duplicates.ts';
+import { benchLanguage } from './language.ts';
 import { benchSelect } from './select.ts';
 import { benchTrain } from './train.ts';
 
@@ -15,6 +16,7 @@ interface BenchOptions {
 /** The benches by name: each answers figures, ratios where two things are compared in one run. */
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
   duplicates: benchDuplicates,
+  language: benchLanguage,
   select: benchSelect,
   train: () => benchTrain({ seconds: 15 }),
 };
