@@ -4,6 +4,7 @@ import { openExecutor } from '../models/open-executor.ts';
 import { countOf } from '../pipeline/cli/sources.ts';
 import { benchCuration } from './curation.ts';
 import { benchDuplicates } from './duplicates.ts';
+import { benchLanguage } from './language.ts';
 import { benchSelect } from './select.ts';
 import { benchThroughput } from './throughput.ts';
 import { benchTrain } from './train.ts';
@@ -23,6 +24,7 @@ interface BenchOptions {
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
   curation: benchCuration,
   duplicates: benchDuplicates,
+  language: benchLanguage,
   select: benchSelect,
   train: async ({ executor, provider }) => {
     const options = computeOptionsSchema.parse({ executor, provider });

@@ -4,11 +4,14 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { hashUniform } from '../schemas/random.ts';
 
+/** Where a text is from: CLDR's names and keywords of emoji, or the other packages that only train. */
+export type TextKind = 'name' | 'keyword' | 'display' | 'map' | 'message' | 'interval' | 'dictionary';
+
 /** One text of one language, and whether it is of an emoji that training never sees. */
 export interface LabelledText {
   readonly language: string;
   readonly text: string;
-  readonly kind: 'name' | 'keyword';
+  readonly kind: TextKind;
   readonly part: 'train' | 'calibrate' | 'measure';
 }
 
@@ -31,7 +34,8 @@ const leftOut = new Set(['hi-Latn']);
 
 const require = createRequire(import.meta.url);
 
-function packageFile(name: string, ...path: string[]): string {
+/** A file of an installed package. Throws, saying what to install, when the package is missing. */
+export function packageFile(name: string, ...path: string[]): string {
   try {
     return join(dirname(require.resolve(`${name}/package.json`)), ...path);
   } catch {
@@ -41,31 +45,65 @@ function packageFile(name: string, ...path: string[]): string {
   }
 }
 
+const skinTone = /[\u{1F3FB}-\u{1F3FF}]/u;
+
+/** What sets variants of one emoji apart: skin tones, hair, direction, gender, and what joins these. */
+const variants = /[\u{1F3FB}-\u{1F3FF}]|[\u{1F9B0}-\u{1F9B3}]|\u{FE0F}|\u{200D}|\u{2640}|\u{2642}|\u{27A1}/gu;
+const adults = /(?:\u{1F468}|\u{1F469}|\u{1F9D1})+/gu;
+const children = /(?:\u{1F466}|\u{1F467}|\u{1F9D2})+/gu;
+
+/** Flags and keycaps: their names are a word and a region's or a digit's name, which training knows from elsewhere. */
+const composed = /[\u{1F1E6}-\u{1F1FF}]|[\u{E0020}-\u{E007F}]|\u{20E3}/u;
+
 /**
- * Which part an emoji's texts belong to, by a hash of its code points without skin tone and variation selectors:
- * 5% calibrate, 15% measure, the rest trains. Skin tones of one emoji fall together.
+ * Which part an emoji's texts belong to, by a hash of its code points without skin tone, hair, direction and gender:
+ * 5% calibrate, 15% measure, the rest trains. All variants of one emoji fall together, since their names are near
+ * identical. Flags and keycaps train.
  */
 export function partOf(emoji: string): LabelledText['part'] {
-  const base = emoji.replace(/[\u{1F3FB}-\u{1F3FF}\uFE0F]/gu, '');
+  if (composed.test(emoji)) return 'train';
+  const base = emoji.replace(variants, '').replace(adults, '\u{1F9D1}').replace(children, '\u{1F9D2}');
   const draw = hashUniform(base, 'held-out emoji');
   if (draw >= 0.2) return 'train';
   return draw < 0.05 ? 'calibrate' : 'measure';
 }
 
 /**
- * The names and keywords of emoji in CLDR's annotations, each text once a language: held-out texts are none
- * that train their language too (see {@link withoutRepeats}).
+ * The names and keywords of emoji without skin tones in CLDR's annotations, each text once a language: held-out texts
+ * are none that train their language too (see {@link withoutRepeats}). What other languages have in English, being
+ * untranslated, is left out: texts of several words that are all English ones in CLDR.
  */
 export function readCorpus(languages: readonly string[]): LabelledText[] {
-  return withoutRepeats([...annotatedTexts(new Set(languages))]);
+  const english = new Set<string>();
+  for (const { text } of annotatedTexts(new Set(['en']))) {
+    for (const word of wordsOf(text).split(' ')) english.add(word);
+  }
+  const translated = [...annotatedTexts(new Set(languages))].filter(({ language, text }) => {
+    const words = wordsOf(text).split(' ');
+    return language === 'en' || words.length < 2 || !words.every((word) => english.has(word));
+  });
+  return withoutRepeats(translated);
 }
 
-/** Each text of a language once, in the earliest part (train, calibrate, measure) that has it, without regard to case. */
+/**
+ * A text's words without regard to case, signs and order, cut at their accents and vowel signs, whose kind is not seen:
+ * near-identical texts have the same.
+ */
+export function wordsOf(text: string): string {
+  const words = text
+    .normalize('NFKD')
+    .toLowerCase()
+    .match(/[\p{L}\p{N}\p{Mc}]+/gu) ?? [text];
+  return [...new Set(words)].sort().join(' ');
+}
+
+/** Each text of a language once, in the earliest part (train, calibrate, measure) that has its words. */
 export function withoutRepeats(texts: readonly LabelledText[]): LabelledText[] {
+  const ids = texts.map(({ language, text }) => `${language}\u0000${wordsOf(text)}`);
   const corpus = new Map<string, LabelledText>();
   for (const part of ['train', 'calibrate', 'measure'] as const) {
-    for (const labelled of texts) {
-      const id = `${labelled.language}\u0000${labelled.text.toLowerCase()}`;
+    for (const [i, labelled] of texts.entries()) {
+      const id = ids[i] as string;
       if (labelled.part === part && !corpus.has(id)) corpus.set(id, labelled);
     }
   }
@@ -94,6 +132,7 @@ function* annotatedTexts(languages: ReadonlySet<string> | null): Generator<Label
       const json: unknown = JSON.parse(readFileSync(join(root, locale, 'annotations.json'), 'utf8'));
       const { annotations } = annotationsSchema.parse((json as Record<string, unknown>)[folder]);
       for (const [emoji, { tts = [], default: keywords = [] }] of Object.entries(annotations)) {
+        if (languages !== null && skinTone.test(emoji)) continue;
         const part = partOf(emoji);
         for (const text of tts) yield { language, text, kind: 'name', part };
         for (const text of keywords) yield { language, text, kind: 'keyword', part };

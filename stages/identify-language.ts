@@ -1,7 +1,7 @@
 import type { RecordBatch, Vector } from 'apache-arrow';
 import type { z } from 'zod';
+import { type Identifier, loadIdentifier } from '../models/language/identifier.ts';
 import { identify, identifyOptionsSchema } from '../models/language/identify.ts';
-import { type LanguageModel, loadLanguageModel } from '../models/language/model-file.ts';
 import { withColumns } from '../schemas/batches.ts';
 import { curatedTypes } from '../schemas/rows.ts';
 import type { Stage } from '../schemas/stage.ts';
@@ -14,23 +14,23 @@ export type IdentifyLanguageOptions = z.infer<typeof identifyLanguageOptionsSche
 
 /**
  * Adds `language` and `language_score`: the language that a row's `alt_texts` share, with `page_language` as a
- * prior where the row has one. No row is lost: one whose language cannot be told is `und`. The model is loaded
- * once a run, by default the program's own; throws when its file is no whole model.
+ * prior where the row has one. No row is lost: one whose language cannot be told is `und`. The identifier
+ * is loaded once a run, its model by default the program's own; throws when the model's file is no whole model.
  */
 export function identifyLanguage(options: IdentifyLanguageOptions, modelPath?: string): Stage {
-  let loading: Promise<LanguageModel> | undefined;
+  let loading: ReturnType<typeof loadIdentifier> | undefined;
   return {
     name: 'identify-language',
     async *run(batches) {
-      loading ??= loadLanguageModel(modelPath);
-      const model = await loading;
-      for await (const batch of batches) yield identifyBatch(model, batch, options);
+      loading ??= loadIdentifier(options.members, modelPath);
+      const identifier = await loading;
+      for await (const batch of batches) yield identifyBatch(identifier, batch, options);
     },
   };
 }
 
 function identifyBatch(
-  model: LanguageModel,
+  identifier: Identifier,
   batch: RecordBatch,
   options: IdentifyLanguageOptions,
 ): RecordBatch {
@@ -42,7 +42,7 @@ function identifyBatch(
     const texts = [...((altTexts?.get(row) ?? []) as Iterable<string | null>)].filter(
       (text) => text !== null,
     );
-    const found = identify(model, texts, (declared?.get(row) ?? null) as string | null, options);
+    const found = identify(identifier, texts, (declared?.get(row) ?? null) as string | null, options);
     languages.push(found.language);
     scores[row] = found.score;
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { declaredLanguage } from './declared.ts';
-import { readFeatures, type TextFeatures } from './features.ts';
+import { askMembers, type Identifier, poolScores, scoreText } from './identifier.ts';
+import { memberNames } from './member.ts';
 import type { LanguageModel } from './model-file.ts';
 
 /** The language of texts whose language cannot be told (BCP 47). */
@@ -8,12 +9,19 @@ export const undetermined = 'und';
 
 /** Settings of {@link identify}. */
 export const identifyOptionsSchema = z.strictObject({
+  /** The identifiers that are asked beside the project's own. */
+  members: z
+    .array(z.enum(memberNames))
+    .default([...memberNames])
+    .transform((names) => memberNames.filter((name) => names.includes(name))),
+  /** From this probability on by the project's own identifier, the others are not asked. */
+  sureScore: z.number().min(0).max(1).default(0.98),
   /** How far a page's declared language is believed: its prior probability, the other languages sharing the rest. */
   declaredBelief: z.number().min(0).max(0.9999).default(0.85),
   /** How far the languages' shares of the web count as prior: 0 makes all languages equal, 1 counts them whole. */
   shareWeight: z.number().min(0).max(1).default(0.5),
   /** Below this probability the language is `und`. */
-  minScore: z.number().min(0).max(1).default(0.5),
+  minScore: z.number().min(0).max(1).default(0.3),
 });
 
 /** Settings of {@link identify}, defaults filled in. */
@@ -25,43 +33,18 @@ export interface Identified {
   readonly score: number;
 }
 
-/**
- * Log-likelihoods [languages] of a text under each language's n-grams (natural logarithm); -Infinity for a
- * language that is not written in the text's script, 0 for all when the text has no letter.
- */
-export function scoreLanguages(model: LanguageModel, text: string): Float32Array {
-  return scoreFeatures(model, readFeatures(text));
-}
-
-function scoreFeatures(model: LanguageModel, { hashes, script }: TextFeatures): Float32Array {
-  const { table, floor, step } = model;
-  const languages = model.languages.length;
-  const scores = new Float32Array(languages);
-  if (script < 0) return scores;
-  const codes = new Uint32Array(languages);
-  const mask = model.buckets - 1;
-  for (let i = 0; i < hashes.length; i += 1) {
-    const row = ((hashes[i] as number) & mask) * languages;
-    for (let language = 0; language < languages; language += 1) {
-      codes[language] = (codes[language] as number) + (table[row + language] as number);
-    }
-  }
-  return scores.map((_, language) =>
-    model.scripts[language]?.includes(script) === true
-      ? hashes.length * floor + step * (codes[language] as number)
-      : Number.NEGATIVE_INFINITY,
-  );
-}
+/** What of the settings makes the prior. */
+export type PriorOptions = Pick<IdentifyOptions, 'declaredBelief' | 'shareWeight'>;
 
 /** Prior probabilities [languages] given the page's declared language (canonical, or null). */
 export function languagePrior(
-  model: LanguageModel,
+  { languages, shares }: Pick<LanguageModel, 'languages' | 'shares'>,
   declared: string | null,
-  { declaredBelief, shareWeight }: IdentifyOptions,
+  { declaredBelief, shareWeight }: PriorOptions,
 ): Float64Array {
-  const uniform = 1 / model.languages.length;
-  const prior = Float64Array.from(model.shares, (share) => shareWeight * share + (1 - shareWeight) * uniform);
-  const index = declared === null ? -1 : model.languages.indexOf(declared);
+  const uniform = 1 / languages.length;
+  const prior = Float64Array.from(shares, (share) => shareWeight * share + (1 - shareWeight) * uniform);
+  const index = declared === null ? -1 : languages.indexOf(declared);
   const own = prior[index];
   if (own === undefined) return prior;
   return prior.map((share, language) =>
@@ -70,28 +53,46 @@ export function languagePrior(
 }
 
 /**
- * Posterior probabilities [languages] of the language that the texts share: their log-likelihood,
- * tempered (n-grams overlap, so that naive Bayes counts its evidence many times over), times the prior. Null
- * when no text has a letter, or none of the languages is written in the texts' scripts.
+ * Posterior probabilities [languages] of the language that the texts share: what the pool makes of them, all languages
+ * being equal beforehand, times the prior. The members are asked where the n-grams alone are not sure. Null when no
+ * text has a letter, or none of the languages is written in the texts' script.
  */
 export function languagePosterior(
-  model: LanguageModel,
+  identifier: Identifier,
   texts: readonly string[],
   declared: string | null,
-  options: IdentifyOptions,
+  options: PriorOptions & Pick<IdentifyOptions, 'sureScore'>,
 ): Float64Array | null {
   // Read as one text, so that a name in Latin letters beside a Japanese text has no say.
-  const features = readFeatures(texts.join('\n'));
-  if (features.script < 0) return null;
+  const text = texts.join('\n');
+  const scored = scoreText(identifier, text);
+  if (scored === null) return null;
+  const { model, members, pool, ownPool } = identifier;
   const prior = languagePrior(model, declaredLanguage(declared, model.languages), options);
-  const temper = model.temper.scale * features.hashes.length ** -model.temper.exponent;
-  const scores = Float64Array.from(scoreFeatures(model, features));
-  const logs = scores.map((score, language) => temper * score + Math.log(prior[language] ?? 0));
-  const most = logs.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  if (most === Number.NEGATIVE_INFINITY) return null;
-  const odds = logs.map((log) => Math.exp(log - most));
-  const total = odds.reduce((a, b) => a + b, 0);
-  return odds.map((odd) => odd / total);
+  const own = probabilities(poolScores(ownPool, scored), prior);
+  if (members.length === 0 || (own[mostLikely(own)] as number) >= options.sureScore) return own;
+  return probabilities(poolScores(pool, askMembers(members, text, scored)), prior);
+}
+
+/** Softmax of logits [n], at least one of them finite, times a prior [n]. */
+function probabilities(logits: Float64Array, prior: Float64Array): Float64Array {
+  const logs = logits.map((logit, l) => logit + Math.log(prior[l] ?? 0));
+  const most = logs[mostLikely(logs)] as number;
+  let total = 0;
+  for (let l = 0; l < logs.length; l += 1) {
+    logs[l] = Math.exp((logs[l] as number) - most);
+    total += logs[l] as number;
+  }
+  for (let l = 0; l < logs.length; l += 1) logs[l] = (logs[l] as number) / total;
+  return logs;
+}
+
+function mostLikely(values: Float64Array): number {
+  let best = 0;
+  for (let l = 1; l < values.length; l += 1) {
+    if ((values[l] as number) > (values[best] as number)) best = l;
+  }
+  return best;
 }
 
 /**
@@ -99,17 +100,15 @@ export function languagePosterior(
  * likeliest language, where that is below `minScore`, and with 0 where the texts have nothing to go by.
  */
 export function identify(
-  model: LanguageModel,
+  identifier: Identifier,
   texts: readonly string[],
   declared: string | null,
   options: IdentifyOptions,
 ): Identified {
-  const posterior = languagePosterior(model, texts, declared, options);
+  const posterior = languagePosterior(identifier, texts, declared, options);
   if (posterior === null) return { language: undetermined, score: 0 };
-  let best = 0;
-  for (let language = 1; language < posterior.length; language += 1) {
-    if ((posterior[language] as number) > (posterior[best] as number)) best = language;
-  }
+  const best = mostLikely(posterior);
   const score = posterior[best] as number;
-  return { language: score < options.minScore ? undetermined : (model.languages[best] as string), score };
+  const found = identifier.model.languages[best] as string;
+  return { language: score < options.minScore ? undetermined : found, score };
 }

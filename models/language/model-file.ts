@@ -2,9 +2,26 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib';
 import { z } from 'zod';
+import { memberNames } from './member.ts';
+import { knots } from './pool-weights.ts';
+import { scripts } from './scripts.ts';
 
 const magic = 'ASSAYLID';
-const version = 1;
+const version = 2;
+
+const poolSchema = z.strictObject({
+  /** The members that it is fitted to beside the n-grams, in their order. */
+  members: z.array(z.enum(memberNames)),
+  /** Weight of each member's scores, the n-grams' first, by the length of the text [1 + members, knots]. */
+  weights: z.array(z.array(z.number()).length(knots.length)),
+  /** What is added to a member's weight for a language, [1 + members, languages]. */
+  deviations: z.array(z.array(z.number())),
+  /** Logits of the languages when no member says a thing, [languages]. */
+  biases: z.array(z.number()),
+});
+
+/** How the members' scores are put together: fitted on texts that taught none of them. */
+export type Pool = z.infer<typeof poolSchema>;
 
 const headerSchema = z.strictObject({
   version: z.literal(version),
@@ -12,24 +29,34 @@ const headerSchema = z.strictObject({
   languages: z.array(z.string()).min(2),
   /** Rows of the table, a power of two: n-grams are hashed into them. */
   buckets: z.int().min(2),
-  /** Natural logarithm of a probability = floor + step * code. */
-  floor: z.number(),
+  /** A score is step times a code. */
   step: z.number().positive(),
-  /** Log-likelihoods are taken times scale * n^-exponent, n being the n-grams of the texts. */
-  temper: z.strictObject({ scale: z.number().positive(), exponent: z.number() }),
+  /** Sums of scores are taken times n^-exponent, n being the n-grams of the texts. */
+  exponent: z.number(),
   /** Share of each language on the web, as its speakers' economies suggest it, [languages]; sums to 1. */
   shares: z.array(z.number().min(0)),
   /** Indices in `scripts` of the scripts that each language is written in, [languages]. */
-  scripts: z.array(z.array(z.int().min(0)).min(1)),
+  scripts: z.array(
+    z
+      .array(
+        z
+          .int()
+          .min(0)
+          .max(scripts.length - 1),
+      )
+      .min(1),
+  ),
+  /** A pool for each choice of members. */
+  pools: z.array(poolSchema),
 });
 
 /** What a model file says before its table. */
 export type ModelHeader = z.infer<typeof headerSchema>;
 
-/** A naive Bayes language identifier: quantised log-probabilities of hashed n-grams. */
+/** The project's own language identifier, scores of hashed n-grams, and how others are pooled with it. */
 export interface LanguageModel extends ModelHeader {
-  /** Codes [buckets, languages]: 0 is the probability of an n-gram never seen in the language. */
-  readonly table: Uint8Array;
+  /** Codes [buckets, languages]: how much an n-gram speaks for a language. */
+  readonly table: Int8Array;
 }
 
 /** The model's file: magic, length of the header (u32, little-endian), header (JSON), table (Brotli). */
@@ -38,11 +65,16 @@ export function encodeLanguageModel({ table, ...header }: LanguageModel): Uint8A
   const length = Buffer.alloc(4);
   length.writeUInt32LE(json.length);
   const params = {
-    [constants.BROTLI_PARAM_QUALITY]: 9,
+    [constants.BROTLI_PARAM_QUALITY]: 7,
     [constants.BROTLI_PARAM_LGWIN]: 24,
     [constants.BROTLI_PARAM_SIZE_HINT]: table.length,
   };
-  return Buffer.concat([Buffer.from(magic), length, json, brotliCompressSync(table, { params })]);
+  return Buffer.concat([
+    Buffer.from(magic),
+    length,
+    json,
+    brotliCompressSync(new Uint8Array(table.buffer, table.byteOffset, table.length), { params }),
+  ]);
 }
 
 /** Reads a model from a file's bytes. Throws, naming the file and the fault, when they are not a whole model. */
@@ -71,10 +103,17 @@ export function decodeLanguageModel(bytes: Uint8Array, name: string): LanguageMo
 function decodeHeader(json: string, fault: (what: string) => Error): ModelHeader {
   const parsed = headerSchema.safeParse(parseJson(json, fault));
   if (!parsed.success) throw fault(`its header is wrong: ${z.prettifyError(parsed.error)}`);
-  const { languages, shares, scripts, buckets } = parsed.data;
-  for (const [what, list] of Object.entries({ shares, scripts })) {
+  const { languages, shares, scripts: written, buckets, pools } = parsed.data;
+  for (const [what, list] of Object.entries({ shares, scripts: written })) {
     if (list.length !== languages.length) {
       throw fault(`it has ${list.length} ${what} for ${languages.length} languages`);
+    }
+  }
+  for (const { members, weights, deviations, biases } of pools) {
+    const sizes = [...deviations.map((list) => list.length), biases.length];
+    const rows = members.length + 1;
+    if (weights.length !== rows || deviations.length !== rows || sizes.some((n) => n !== languages.length)) {
+      throw fault(`its pool of ${['n-grams', ...members].join(', ')} does not fit its languages`);
     }
   }
   if (2 ** Math.round(Math.log2(buckets)) !== buckets) throw fault(`${buckets} buckets are no power of two`);
@@ -89,9 +128,11 @@ function parseJson(json: string, fault: (what: string) => Error): unknown {
   }
 }
 
-function decompress(packed: Uint8Array, expected: number, fault: (what: string) => Error): Uint8Array {
+function decompress(packed: Uint8Array, expected: number, fault: (what: string) => Error): Int8Array {
   try {
-    return Uint8Array.from(brotliDecompressSync(packed, { maxOutputLength: expected + 1 }));
+    return new Int8Array(
+      Uint8Array.from(brotliDecompressSync(packed, { maxOutputLength: expected + 1 })).buffer,
+    );
   } catch (error) {
     throw fault(`its table cannot be unpacked (${error instanceof Error ? error.message : String(error)})`);
   }

@@ -29,10 +29,18 @@ describe('scriptOf', () => {
 });
 
 describe('readFeatures', () => {
-  it('reads n-grams of 1 to 4 within the marked word, the boundary alone not', () => {
+  it('reads n-grams of 1 to 5 within the marked word, the boundary alone not', () => {
     // " ab ": a, b, " a", "ab", "b ", " ab", "ab ", " ab ".
     expect(readFeatures('ab').hashes).toHaveLength(8);
   });
+
+  it('reads words that are longer than the n-grams whole, too', () => {
+    // " catty ": 7 + 6 + 5 + 4 + 3 n-grams of 1 to 5, less two boundaries alone, and the word.
+    expect(readFeatures('catty').hashes).toHaveLength(24);
+    expect(readFeatures('cat').hashes).toHaveLength(13);
+  });
+
+  it('counts the letters', () => expect(readFeatures('two 2 cats!').letters).toBe(7));
 
   it('tells the beginning of a word from its end', () => {
     expect(features('ab')).not.toEqual(features('ba'));
@@ -69,10 +77,10 @@ describe('readFeatures', () => {
   });
 
   it.each([[''], ['12 + 3'], ['😀😀']])('finds no script in %j', (text) => {
-    expect(readFeatures(text)).toEqual({ script: -1, hashes: new Uint32Array(0) });
+    expect(readFeatures(text)).toEqual({ script: -1, letters: 0, hashes: new Uint32Array(0) });
   });
 
   it('reads no more of a megabyte than of its beginning', () => {
-    expect(readFeatures('katze '.repeat(200_000)).hashes.length).toBeLessThan(20_000);
+    expect(readFeatures('katze '.repeat(200_000)).hashes.length).toBeLessThan(25_000);
   });
 });

@@ -1,60 +1,154 @@
 import { describe, expect, it } from 'vitest';
 import {
+  askMembers,
+  identifierOf,
+  loadIdentifier,
+  poolScores,
+  scoreText,
+} from '../../models/language/identifier.ts';
+import {
   identify,
   identifyOptionsSchema,
   languagePosterior,
   languagePrior,
-  scoreLanguages,
 } from '../../models/language/identify.ts';
-import { loadLanguageModel } from '../../models/language/model-file.ts';
-import { toyModel } from './toy-model.ts';
+import type { Member } from '../../models/language/member.ts';
+import { toyIdentifier, toyModel } from './toy-model.ts';
 
 const defaults = identifyOptionsSchema.parse({});
-const toy = toyModel();
-const own = await loadLanguageModel();
+const toy = toyIdentifier();
+const own = await loadIdentifier(defaults.members);
 
-describe('scoreLanguages', () => {
-  it('sums the log-probabilities of the n-grams', () => {
-    // "a" has 3 code points with its boundaries: a, " a", "a ", " a ": four n-grams of -10 each, all codes 0.
-    const empty = { ...toy, table: new Uint8Array(24) };
-    expect([...scoreLanguages(empty, 'a')]).toEqual([-40, -40, Number.NEGATIVE_INFINITY]);
-    const full = { ...toy, table: new Uint8Array(24).fill(100) };
-    expect(scoreLanguages(full, 'a')[0]).toBeCloseTo(4 * (-10 + 100 * 0.05), 4);
+/** A member that gives the same scores of every text, and counts its texts. */
+function constantMember(scores: readonly number[]): Member & { readonly asked: string[] } {
+  const asked: string[] = [];
+  return {
+    name: 'eld',
+    asked,
+    knows: scores.map(() => true),
+    score(text, into) {
+      asked.push(text);
+      into.set(scores);
+    },
+    find: () => ({ language: 'en', score: 1 }),
+  };
+}
+
+describe('scoreText', () => {
+  it('sums what the n-grams speak for each language, for those of the script alone', () => {
+    const full = toyIdentifier({ ...toyModel(), table: new Int8Array(24).fill(50) });
+    // "a" has 3 code points with its boundaries: a, " a", "a ", " a ": four n-grams of 0.5 each.
+    expect([...(scoreText(full, 'a')?.scores[0] ?? [])]).toEqual([2, 2, 0]);
+    expect([...(scoreText(full, 'a')?.candidates ?? [])]).toEqual([0, 1]);
   });
 
-  it('is 0 for a text without a letter', () => expect([...scoreLanguages(toy, '42')]).toEqual([0, 0, 0]));
+  it('takes sums times n^-exponent', () => {
+    const full = { ...toyModel(), table: new Int8Array(24).fill(50), exponent: 1 };
+    expect(scoreText(toyIdentifier(full), 'a cat a')?.scores[0]?.[0]).toBeCloseTo(0.5, 9);
+  });
+
+  it('has nothing to say without letters, or of a script that no language is written in', () => {
+    expect(scoreText(toy, '42')).toBeNull();
+    expect(scoreText(toy, '猫')).toBeNull();
+  });
+});
+
+describe('poolScores', () => {
+  it('adds biases and weighted scores, and what a language deviates', () => {
+    const identifier = identifierOf({ ...toyModel(), table: new Int8Array(24) }, [constantMember([1, 2, 3])]);
+    const scored = scoreText(identifier, 'cat');
+    if (scored === null) throw new Error('the text has letters');
+    const asked = askMembers(identifier.members, 'cat', scored);
+    expect([...poolScores(identifier.pool, asked)]).toEqual([2, 0.5 + 3 * 2, Number.NEGATIVE_INFINITY]);
+  });
+
+  it('takes weights between the knots by the logarithm of the letters', () => {
+    const model = { ...toyModel(), table: new Int8Array(24) };
+    const pool = { ...model.pools[1], weights: [new Array(6).fill(0), [0, 1, 2, 3, 4, 5]] };
+    const identifier = identifierOf(
+      {
+        ...model,
+        pools: [
+          ...model.pools.slice(0, 1),
+          {
+            ...pool,
+            members: ['eld'],
+            deviations: [
+              [0, 0, 0],
+              [0, 0, 0],
+            ],
+            biases: [0, 0, 0],
+          },
+        ],
+      },
+      [constantMember([1, 0, 0])],
+    );
+    const english = (text: string) => {
+      const scored = scoreText(identifier, text);
+      return scored && poolScores(identifier.pool, askMembers(identifier.members, text, scored))[0];
+    };
+    expect(english('a')).toBe(0);
+    expect(english('abcd')).toBe(1);
+    expect(english('abcdef')).toBeCloseTo(Math.log2(6) - 1, 9);
+    expect(english('a'.repeat(500))).toBe(5);
+  });
+});
+
+describe('identifierOf', () => {
+  it('is refused where the model has no pool for the members', () => {
+    const member = { ...constantMember([]), name: 'fasttext' as const };
+    expect(() => identifierOf(toyModel(), [member])).toThrow(
+      'no pool for the members fasttext: it has none; eld',
+    );
+  });
+});
+
+describe('identifyOptionsSchema', () => {
+  it('puts members in the order of the pools, whatever order they are given in', () => {
+    expect(identifyOptionsSchema.parse({ members: ['eld', 'fasttext', 'eld'] }).members).toEqual([
+      'fasttext',
+      'eld',
+    ]);
+  });
 });
 
 describe('languagePrior', () => {
   it('shares what the declared language leaves by the shares of the web', () => {
-    const prior = languagePrior(toy, 'de', { ...defaults, declaredBelief: 0.8, shareWeight: 1 });
+    const prior = languagePrior(toy.model, 'de', { ...defaults, declaredBelief: 0.8, shareWeight: 1 });
     expect([...prior].map((p) => Math.round(p * 1e6) / 1e6)).toEqual([0.171429, 0.8, 0.028571]);
   });
 
   it('is uniform when shares count for nothing', () => {
-    expect([...languagePrior(toy, null, { ...defaults, shareWeight: 0 })]).toEqual([1 / 3, 1 / 3, 1 / 3]);
+    expect([...languagePrior(toy.model, null, { ...defaults, shareWeight: 0 })]).toEqual([
+      1 / 3,
+      1 / 3,
+      1 / 3,
+    ]);
   });
 });
 
 describe('languagePosterior', () => {
-  it('follows the formula of Bayes with tempered likelihoods', () => {
-    const [en = 0, de = 0] = scoreLanguages(toy, 'cat');
+  it('follows the formula of Bayes', () => {
+    const scored = scoreText(toy, 'cat');
+    const [en = 0, de = 0] = scored?.scores[0] ?? [];
     const posterior = languagePosterior(toy, ['cat'], null, { ...defaults, shareWeight: 1 });
-    const odds = Math.exp(0.1 * (en - de)) * (0.6 / 0.3);
-    expect(posterior?.[0]).toBeCloseTo(odds / (1 + odds), 4);
+    const odds = Math.exp(en - de) * (0.6 / 0.3);
+    expect(posterior?.[0]).toBeCloseTo(odds / (1 + odds), 9);
   });
 
-  it('counts less for each n-gram the more there are, by the exponent', () => {
-    const tempered = { ...toy, temper: { scale: 0.1, exponent: 1 } };
-    const options = { ...defaults, shareWeight: 0 };
-    const once = languagePosterior(tempered, ['cat'], null, options)?.[0];
-    const often = languagePosterior(tempered, ['cat', 'cat', 'cat'], null, options)?.[0];
-    expect(often).toBeCloseTo(once ?? 0, 5);
+  it('asks members where the n-grams are not sure, and not where they are', () => {
+    const member = constantMember([0, 10, 0]);
+    const identifier = identifierOf(toyModel(), [member]);
+    const german = (sureScore: number) =>
+      languagePosterior(identifier, ['cat'], null, { ...defaults, sureScore })?.[1] ?? 0;
+    expect(german(0.5)).toBeLessThan(0.5);
+    expect(member.asked).toEqual([]);
+    expect(german(1)).toBeGreaterThan(0.99);
+    expect(member.asked).toEqual(['cat']);
   });
 
-  it('has nothing to say without letters, or of a script that no language is written in', () => {
+  it('has nothing to say without letters', () => {
     expect(languagePosterior(toy, ['42', '!'], 'en', defaults)).toBeNull();
-    expect(languagePosterior(toy, ['猫'], 'en', defaults)).toBeNull();
   });
 });
 

@@ -1,0 +1,111 @@
+import { loadEld } from './eld.ts';
+import { loadFastText } from './fasttext.ts';
+import { readFeatures } from './features.ts';
+import type { Member, MemberName } from './member.ts';
+import { type LanguageModel, loadLanguageModel, type Pool } from './model-file.ts';
+import { languagesByScript, scoreNgrams } from './ngrams.ts';
+import { placeOf, weightAt } from './pool-weights.ts';
+
+/** The project's own identifier and the members that are pooled with it, loaded. */
+export interface Identifier {
+  readonly model: LanguageModel;
+  readonly members: readonly Member[];
+  /** The pool of the n-grams and the members. */
+  readonly pool: Pool;
+  /** The pool of the n-grams alone. */
+  readonly ownPool: Pool;
+  /** Indices of the languages written in each script, [scripts]. */
+  readonly candidates: readonly Int32Array[];
+}
+
+/** What is made of one text, before it is pooled. */
+export interface TextScores {
+  readonly letters: number;
+  /** Indices of the languages that are written in the text's script; the others are none of it. */
+  readonly candidates: Int32Array;
+  /** Scores [1 or 1 + members, languages], the n-grams' first. */
+  readonly scores: readonly Float64Array[];
+}
+
+const loaders: Readonly<Record<MemberName, (languages: readonly string[]) => Member | Promise<Member>>> = {
+  fasttext: loadFastText,
+  eld: loadEld,
+};
+
+/** Loads members, in the order of their names' list, for these languages. */
+export async function loadMembers(
+  names: readonly MemberName[],
+  languages: readonly string[],
+): Promise<Member[]> {
+  return Promise.all(names.map((name) => loaders[name](languages)));
+}
+
+/**
+ * Loads the identifier: a model file, by default the program's own, and members. Throws when the file is no whole
+ * model, or holds no pool for these members.
+ */
+export async function loadIdentifier(names: readonly MemberName[], path?: string): Promise<Identifier> {
+  const model = await loadLanguageModel(path);
+  return identifierOf(model, await loadMembers(names, model.languages));
+}
+
+/** The identifier of a model and members. Throws when the model holds no pool for them. */
+export function identifierOf(model: LanguageModel, members: readonly Member[]): Identifier {
+  const poolOf = (names: readonly string[]): Pool => {
+    const found = model.pools.find((one) => one.members.join() === names.join());
+    if (found !== undefined) return found;
+    const held = model.pools.map((one) => one.members.join(' and ') || 'none').join('; ');
+    throw new Error(
+      `the language model has no pool for the members ${names.join(', ') || 'none'}: it has ${held}`,
+    );
+  };
+  return {
+    model,
+    members,
+    pool: poolOf(members.map(({ name }) => name)),
+    ownPool: poolOf([]),
+    candidates: languagesByScript(model.scripts),
+  };
+}
+
+/** Scores a text by its n-grams. Null when it has no letter, or those of a script that no language is written in. */
+export function scoreText(
+  { model, candidates: byScript }: Pick<Identifier, 'model' | 'candidates'>,
+  text: string,
+): TextScores | null {
+  const features = readFeatures(text);
+  const candidates = byScript[features.script];
+  if (candidates === undefined || candidates.length === 0) return null;
+  const own = new Float64Array(model.languages.length);
+  scoreNgrams(model, features, candidates, own);
+  return { letters: features.letters, candidates, scores: [own] };
+}
+
+/** Adds the members' scores of a text to those of its n-grams. */
+export function askMembers(members: readonly Member[], text: string, scored: TextScores): TextScores {
+  const width = scored.scores[0]?.length ?? 0;
+  const asked = members.map((member) => {
+    const scores = new Float64Array(width);
+    member.score(text, scores);
+    return scores;
+  });
+  return { ...scored, scores: [...scored.scores, ...asked] };
+}
+
+/**
+ * Logits [languages] of a text: a bias of each language, and the scores times their weights, which depend on the
+ * length of the text and on the language; -Infinity for languages that are not written in the text's script.
+ */
+export function poolScores(pool: Pool, { letters, candidates, scores }: TextScores): Float64Array {
+  const place = placeOf(letters);
+  const logits = new Float64Array(pool.biases.length).fill(Number.NEGATIVE_INFINITY);
+  for (const l of candidates) logits[l] = pool.biases[l] as number;
+  for (const [m, own] of scores.entries()) {
+    const weight = weightAt(pool.weights[m] ?? [], place);
+    const deviations = pool.deviations[m] ?? [];
+    for (const l of candidates) {
+      logits[l] = (logits[l] as number) + (weight + (deviations[l] ?? 0)) * (own[l] as number);
+    }
+  }
+  return logits;
+}
