@@ -46,7 +46,7 @@ export function filterByScore(threshold: number, mode: FilterMode): Stage {
 /** What is said of a score under the threshold; nothing of one at or over it. What is no number is under it. */
 export function scoreVerdict(score: number, threshold: number): Verdict | undefined {
   if (score >= threshold) return undefined;
-  return { reason: 'low-score', value: `${score.toFixed(6)} < ${threshold.toFixed(6)}` };
+  return { reason: 'low-score', value: score.toFixed(6), threshold: threshold.toFixed(6) };
 }
 
 /** Where the best share of `count` rows ends: the place, from 0, of the threshold among the scores, best first; DataComp's `int(share * n)`. */

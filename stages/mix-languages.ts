@@ -58,6 +58,10 @@ function verdictOf(plan: MixPlan, seed: number, key: string, language: string): 
   if (draw <= threshold) return undefined;
   const of = `${language}: ${quota} of ${available}`;
   // A language that is given nothing has no draw that would have been kept.
-  const value = quota === 0 ? of : `draw ${draw.toFixed(4)} > ${threshold.toFixed(4)}, ${of}`;
-  return { reason: 'over-share', value };
+  if (quota === 0) return { reason: 'over-share', value: of };
+  return {
+    reason: 'over-share',
+    value: `draw ${draw.toFixed(4)}, ${of}`,
+    threshold: threshold.toFixed(4),
+  };
 }

@@ -70,5 +70,5 @@ export function balanceVerdict(row: Readonly<Record<string, unknown>>) {
   const [draw, probability] = [Number(row.draw), Number(row.probability)];
   const matched = Number(row.matched);
   const of = matched === 0 ? 'no term' : `${matched} ${matched === 1 ? 'term' : 'terms'}`;
-  return { reason: 'balance', value: `draw ${draw.toFixed(4)} > ${probability.toFixed(4)}, ${of}` };
+  return { reason: 'balance', value: `draw ${draw.toFixed(4)}, ${of}`, threshold: probability.toFixed(4) };
 }

@@ -39,7 +39,13 @@ describe('the filter by score', () => {
     const kept = await runStage(filterByScore(0.25, 'drop'), context, scored([0.25, 0.5, 0.125]));
     expect(valuesOf(kept, 'key')).toEqual(['row-0', 'row-1']);
     expect(dropped).toEqual([
-      { key: 'row-2', stage: 'filter-by-score', reason: 'low-score', value: '0.125000 < 0.250000' },
+      {
+        key: 'row-2',
+        stage: 'filter-by-score',
+        reason: 'low-score',
+        value: '0.125000',
+        threshold: '0.250000',
+      },
     ]);
   });
 
@@ -150,6 +156,8 @@ threads: 1
 scores: { keep: 0.5 }
 mix: { english: 0.6 }
 regions: { detector: none }
+images: { minDeviation: 0, minEntropy: 0 }
+boilerplate: { enabled: false }
 locca: { enabled: true }
 teacher: { checkpoint: models/checkpoints/emoji-109-teacher.safetensors }`,
       'test.yaml',
@@ -208,9 +216,8 @@ teacher: { checkpoint: models/checkpoints/emoji-109-teacher.safetensors }`,
   it('keeps a score of every text, the one of the text that trains among them', async () => {
     const rows = await kept(join(folder, 'run'));
     const dropped = await openShard(join(folder, 'run', 'dropped', '00000.parquet'));
-    const { value, reason } = await dropped.readRowGroup(0, ['value', 'reason']);
-    const said = Array.from(reason ?? []).indexOf('low-score');
-    const threshold = Number(String(value?.[said]).split(' < ')[1]);
+    const { threshold: thresholds, reason } = await dropped.readRowGroup(0, ['threshold', 'reason']);
+    const threshold = Number(thresholds?.[Array.from(reason ?? []).indexOf('low-score')]);
     expect(threshold).toBeGreaterThan(-1);
     Array.from(rows.key ?? []).forEach((_, i) => {
       const texts = rows.alt_texts?.[i] as string[];
