@@ -42,7 +42,7 @@ await new Command('bench')
     new Option('--provider <name>', 'train: what it computes on').choices(['auto', 'cpu', 'webgpu', 'cuda']),
   )
   .option('--rows <n>', 'curation, duplicates: rows of the pool that is built; throughput: pictures', countOf)
-  .option('--teacher <file>', "curation: a teacher's checkpoint, for similarities and boxes")
+  .option('--teacher <file>', "curation: a teacher's checkpoint, the demo's unless told")
   .action(async (name: string, options: BenchOptions & { json?: boolean }) => {
     const bench = benches[name];
     if (bench === undefined) {
