@@ -85,7 +85,9 @@ export function tidyText(text: string): string {
 }
 
 function withoutInvisible(text: string): string {
-  return text.replace(control, ' ').replace(invisible, '').replace(junkTags, '').replace(junkJoiner, '');
+  const visible = text.replace(control, ' ').replace(invisible, '').replace(junkTags, '');
+  // Composed first: a mark may belong to a script that joins, and the letter that it makes with another may not.
+  return visible.normalize('NFC').replace(junkJoiner, '');
 }
 
 function collapsed(text: string): string {
