@@ -20,6 +20,9 @@ export interface DemoOptions {
   readonly steps?: number | undefined;
 }
 
+/** Emoji that the demo's pictures are of: few enough that a learner knows some of them after minutes. */
+const emoji = 400;
+
 /** What the demo came to. */
 export interface DemoReport {
   readonly kind: 'demo';
@@ -44,7 +47,7 @@ export async function demo(options: DemoOptions, run: RunContext): Promise<DemoR
   await mkdir(options.out, { recursive: true });
   const task = run.progress.start('building emoji-109', options.rows, 'rows');
   await buildEmojiSources(
-    emojiSourceOptionsSchema.parse({ out: folders.sources, rows: options.rows, seed: recipe.seed }),
+    emojiSourceOptionsSchema.parse({ out: folders.sources, rows: options.rows, seed: recipe.seed, emoji }),
     { signal: run.signal, progress: (done) => task.update(done) },
   );
   task.end();

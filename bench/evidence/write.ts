@@ -69,19 +69,24 @@ function pageOf(figures: EvidenceFigures): string {
   return [
     '# Does selection pay?',
     '',
-    `Each method trains a learner from the same initial weights, ${plan.steps} steps of ${plan.batch} pairs chosen from ${plan.superBatch}, over`,
-    `${figures.seeds} seeds, on ${plan.rows.toLocaleString('en')} rows of emoji-109, and is scored on a style of art that neither it nor its`,
-    `teacher was trained on. In the web-like pool ${figures.mismatchedShare * 100}% of the rows carry another row's alt-texts.`,
+    `Each method trains a learner from the same initial weights on batches of ${plan.batch} pairs, over ${figures.seeds} seeds, and is`,
+    `scored on a style of art that neither it nor its teacher was trained on. Uniform batches train ${count(plan.steps)} steps, what is`,
+    `selected from ${plan.superBatch} pairs ${count(plan.selectedSteps)}, what is only distilled ${count(plan.distilledSteps)}. The pool: ${count(plan.rows)} rows of emoji-109 with`,
+    `${plan.emoji} emoji. In the web-like one ${figures.mismatchedShare * 100}% of the rows carry another row's alt-texts. Settings (the learning`,
+    `rate, ${plan.learningRate}, and the weight of distillation, ${plan.weight}) were chosen on another held-out style.`,
     '',
     "A ratio is uniform's cost over the method's, each to uniform's recall@1 at its end (medians over seeds; recall as the",
     'mean of three evaluations): over 1 the method is the better. Compute is the operations of the towers, scoring',
-    'included; seconds are of the whole loop. A dash: most seeds never reached it.',
+    'included; seconds are the steps by what a step of each takes, timed in turn in one process (' +
+      `${figures.timings.processor}). A dash: most seeds never reached it in their steps.`,
     '',
     ...sections,
     'Made by `npm run evidence -- acid`; the figures of every seed are in [acid.json](acid.json).',
     '',
   ].join('\n');
 }
+
+const count = (value: number) => value.toLocaleString('en');
 
 function rowOf(method: string, row: MethodFigures): string {
   const share = ({ median, values }: Spread) => {

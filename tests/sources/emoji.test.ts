@@ -7,7 +7,7 @@ import { codeOf, cropToVisible, listArt } from '../../pipeline/sources/emoji/art
 import { buildEmojiSources, type EmojiSourceSummary } from '../../pipeline/sources/emoji/build.ts';
 import { readNames } from '../../pipeline/sources/emoji/names.ts';
 import { emojiSourceOptionsSchema } from '../../pipeline/sources/emoji/options.ts';
-import { planLanguages, planRows } from '../../pipeline/sources/emoji/plan.ts';
+import { chooseEmoji, planLanguages, planRows } from '../../pipeline/sources/emoji/plan.ts';
 import { placeMany } from '../../pipeline/sources/emoji/render.ts';
 import { sentenceOf } from '../../pipeline/sources/emoji/texts.ts';
 import { languages } from '../../schemas/languages.ts';
@@ -61,6 +61,17 @@ describe('art', () => {
     expect(cropped.pixels[3]).toBe(255);
     expect(cropped.pixels[7]).toBe(0);
     expect(cropped.pixels.at(-1)).toBe(255);
+  });
+});
+
+describe('the emoji of a pool', () => {
+  it('are all, or as many as asked for, by seed', () => {
+    expect(chooseEmoji(codes, { seed: 1 })).toEqual(codes);
+    const some = chooseEmoji(codes, { seed: 1, emoji: 40 });
+    expect(new Set(some).size).toBe(40);
+    expect(some.every((code) => codes.includes(code))).toBe(true);
+    expect(chooseEmoji(codes, { seed: 1, emoji: 40 })).toEqual(some);
+    expect(chooseEmoji(codes, { seed: 2, emoji: 40 })).not.toEqual(some);
   });
 });
 
