@@ -54,7 +54,7 @@ const measures: readonly ((run: Measured) => Promise<Record<string, number>>)[] 
 function filterFigures(scores: Readonly<Record<string, FilterScore>>): Record<string, number> {
   const figures: Record<string, number> = {};
   for (const [name, { planted, found, precision, recall }] of Object.entries(scores)) {
-    const camel = name.replace(/[^a-z]+([a-z])/g, (_, letter: string) => letter.toUpperCase());
+    const camel = name.replace(/[^a-z]+([a-z])/gi, (_, letter: string) => letter.toUpperCase());
     if (found > 0) figures[`${camel}Precision`] = precision;
     if (planted > 0) figures[`${camel}Recall`] = recall;
   }
