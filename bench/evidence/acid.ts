@@ -1,41 +1,25 @@
 import { createHash } from 'node:crypto';
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Executor } from '../../models/executor.ts';
 import { createOnnxExecutor } from '../../models/onnx-executor.ts';
 import { initializeParameters } from '../../models/towers.ts';
 import { type Config, configSchema } from '../../pipeline/config.ts';
-import { curate, type RunContext } from '../../pipeline/curate.ts';
-import { type EvaluationSet, loadEvaluation } from '../../pipeline/distill/evaluate.ts';
-import { type PreparedRows, prepareRows } from '../../pipeline/distill/prepare.ts';
+import type { RunContext } from '../../pipeline/curate.ts';
+import type { EvaluationSet } from '../../pipeline/distill/evaluate.ts';
+import type { PreparedRows } from '../../pipeline/distill/prepare.ts';
 import { runLearner } from '../../pipeline/distill/run-learner.ts';
 import type { StepMetrics } from '../../pipeline/distill/train-learner.ts';
-import { resolveShards } from '../../pipeline/inputs.ts';
 import type { Task } from '../../pipeline/progress.ts';
-import { buildEmojiSources } from '../../pipeline/sources/emoji/build.ts';
-import { emojiSourceOptionsSchema } from '../../pipeline/sources/emoji/options.ts';
 import { createRandom } from '../../schemas/random.ts';
 import type { LearnerReport } from '../../schemas/reports.ts';
-import {
-  distillRecipe,
-  type EvidencePlan,
-  type EvidenceRun,
-  type Noise,
-  planRuns,
-  poolOptions,
-  stepsOf,
-} from './plan.ts';
+import { distillRecipe, type EvidencePlan, type EvidenceRun, type Noise, planRuns, stepsOf } from './plan.ts';
+import { openPool, type Pool } from './pool.ts';
 import { type Timings, timeMethods } from './timings.ts';
 
 /** A run that is done, as its file holds it. */
 export interface EvidenceResult extends EvidenceRun {
   readonly report: LearnerReport;
-}
-
-/** A curated pool, decoded for the learner, and its held-out set. */
-export interface Pool {
-  readonly rows: PreparedRows;
-  readonly evaluation: EvaluationSet;
 }
 
 /** Where a plan's runs are kept, and the threads of the models: the machine's cores unless told. */
@@ -44,6 +28,8 @@ export interface EvidencePlace {
   readonly threads?: number | undefined;
 }
 
+/** Pixels of a side, of the recipes' learner. */
+const imageSize = 32;
 const teacher = 'models/checkpoints/emoji-109-teacher.safetensors';
 /** Languages of an evaluation, those with the most names first, and the images that each but English is scored on. */
 const evaluatedLanguages = 40;
@@ -68,7 +54,8 @@ export async function collectAcidEvidence(
   await mkdir(done, { recursive: true });
   await writeFile(join(done, 'settings.json'), `${JSON.stringify(settings, null, 2)}\n`);
   const poolOf = (noise: Noise) => {
-    const pool = pools.get(noise) ?? openPool(plan, noise, join(home, noise), context);
+    const settings = { ...plan, noise, side: imageSize, teacher };
+    const pool = pools.get(noise) ?? openPool(settings, join(home, noise), context).then(withFewerNames);
     pools.set(noise, pool);
     return pool;
   };
@@ -112,42 +99,8 @@ async function readJson<T>(path: string): Promise<T | null> {
   return text === null ? null : (JSON.parse(text) as T);
 }
 
-/** Builds and curates a pool once, with the teacher's embeddings and nothing else that costs. */
-async function openPool(
-  plan: EvidencePlan,
-  noise: Noise,
-  folder: string,
-  context: RunContext,
-): Promise<Pool> {
-  const [sources, curated] = [join(folder, 'sources'), join(folder, 'curated')];
-  const config = recipe({
-    seed: 1,
-    input: { shards: join(sources, 'shards'), preset: 'webli' },
-    teacher: { checkpoint: resolve(teacher) },
-    mix: { rest: 'temperature', temperature: 2 },
-    regions: { detector: 'none' },
-  });
-  const isBuilt = await access(join(curated, 'report.json')).then(
-    () => true,
-    () => false,
-  );
-  if (!isBuilt) {
-    const task = context.progress.start(`building the pool (${noise})`, plan.rows, 'rows');
-    const options = emojiSourceOptionsSchema.parse(poolOptions(plan, noise, sources));
-    await buildEmojiSources(options, { signal: context.signal, progress: (rows) => task.update(rows) });
-    task.end();
-    const report = await curate(config, curated, context);
-    await writeFile(join(curated, 'report.json'), JSON.stringify(report));
-  }
-  const shards = await resolveShards([join(curated, 'shards')], 'shards', folder);
-  const held = await resolveShards([join(sources, 'evaluation')], 'evaluation', folder);
-  const work = join(folder, 'work');
-  await mkdir(work, { recursive: true });
-  const set = await loadEvaluation(held, 32, plan.emoji);
-  return {
-    rows: await prepareRows(shards, 32, work, context),
-    evaluation: withLanguages(set),
-  };
+function withFewerNames({ rows, evaluation }: Pool): Pool {
+  return { rows, evaluation: withLanguages(evaluation) };
 }
 
 /** The set with the languages that name most of it, each but English on a part of its images: scoring them all costs. */

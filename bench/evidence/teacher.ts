@@ -1,4 +1,4 @@
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { loadTowers, saveTowers } from '../../models/checkpoint.ts';
@@ -7,19 +7,16 @@ import type { Executor } from '../../models/executor.ts';
 import { createOnnxExecutor } from '../../models/onnx-executor.ts';
 import { initializeParameters, type Parameters } from '../../models/towers.ts';
 import { countOf } from '../../pipeline/cli/sources.ts';
-import { configSchema } from '../../pipeline/config.ts';
-import { curate, type RunContext } from '../../pipeline/curate.ts';
-import { type EvaluationSet, evaluate, loadEvaluation } from '../../pipeline/distill/evaluate.ts';
+import type { RunContext } from '../../pipeline/curate.ts';
+import { type EvaluationSet, evaluate } from '../../pipeline/distill/evaluate.ts';
 import { type TeachOptions, teachOptionsSchema } from '../../pipeline/distill/options.ts';
-import { type PreparedRows, prepareRows } from '../../pipeline/distill/prepare.ts';
-import { resolveShards } from '../../pipeline/inputs.ts';
+import type { PreparedRows } from '../../pipeline/distill/prepare.ts';
 import { createProgress } from '../../pipeline/progress.ts';
-import { buildEmojiSources } from '../../pipeline/sources/emoji/build.ts';
-import { emojiSourceOptionsSchema } from '../../pipeline/sources/emoji/options.ts';
 import { keepMostAlike } from '../../pipeline/teach/keep-most-alike.ts';
 import { meanLoss, type StageState, trainStage } from '../../pipeline/teach/train-stage.ts';
 import { createRandom } from '../../schemas/random.ts';
-import { mismatchedShare, poolOptions } from './plan.ts';
+import { mismatchedShare } from './plan.ts';
+import { openPool } from './pool.ts';
 import { writeTeacherEvidence } from './teacher-page.ts';
 import {
   type TeacherFigures,
@@ -100,7 +97,7 @@ export async function collectTeacherEvidence(
     context,
     executor: createOnnxExecutor(),
     options,
-    ...(await openPool(plan, home, options.towers.imageSize, context)),
+    ...(await openPool({ ...plan, emoji, noise: 'web', side: options.towers.imageSize }, home, context)),
   };
   const results: TeacherResult[] = [];
   for (const seed of plan.seeds) {
@@ -145,42 +142,6 @@ function teacherOptions(plan: TeacherPlan): TeachOptions {
     batch: plan.batch,
     training: { steps: plan.poolSteps, learningRate: plan.poolRate, warmup: 20, logitBias: -5 },
   });
-}
-
-/** The web-like pool: built, curated without a teacher, and decoded. */
-async function openPool(
-  plan: TeacherPlan,
-  folder: string,
-  side: number,
-  context: RunContext,
-): Promise<{ rows: PreparedRows; evaluation: EvaluationSet }> {
-  const [sources, curated] = [join(folder, 'sources'), join(folder, 'curated')];
-  const isBuilt = await access(join(curated, 'report.json')).then(
-    () => true,
-    () => false,
-  );
-  if (!isBuilt) {
-    const task = context.progress.start('building the pool', plan.rows, 'rows');
-    const options = emojiSourceOptionsSchema.parse(poolOptions({ ...plan, emoji }, 'web', sources));
-    await buildEmojiSources(options, { signal: context.signal, progress: (done) => task.update(done) });
-    task.end();
-    const config = configSchema.parse({
-      seed: 1,
-      input: { shards: join(sources, 'shards'), preset: 'webli' },
-      mix: { rest: 'temperature', temperature: 2 },
-      regions: { detector: 'none' },
-    });
-    const report = await curate(config, curated, context);
-    await writeFile(join(curated, 'report.json'), JSON.stringify(report));
-  }
-  const work = join(folder, 'work');
-  await mkdir(work, { recursive: true });
-  const shards = await resolveShards([join(curated, 'shards')], 'shards', folder);
-  const held = await resolveShards([join(sources, 'evaluation')], 'evaluation', folder);
-  return {
-    rows: await prepareRows(shards, side, work, context),
-    evaluation: await loadEvaluation(held, side, emoji),
-  };
 }
 
 type Taught = Pick<StageState, 'parameters' | 'losses'> & { readonly rows: number };
