@@ -30,7 +30,7 @@ export function selectOf(name: ViewName, source: ViewSource | null): string {
 }
 
 /** A duplicate's verdict names the row that is kept: in a column of its own, or in its words in older runs. */
-const groupKey = `coalesce(of_key, CASE reason WHEN 'exact-duplicate' THEN substr(value, 4) ELSE
+const groupKey = `coalesce(kept_key, CASE reason WHEN 'exact-duplicate' THEN substr(value, 4) ELSE
   regexp_extract(value, '^of (.*?)( through .*)?: (\\d+ <= \\d+ bits, colours [\\d.]+ <= [\\d.]+|through rows that are left out)$', 1, 's') END)`;
 
 const kindOf = `CASE reason WHEN 'exact-duplicate' THEN 'exact' ELSE 'near' END`;
@@ -45,7 +45,7 @@ export function derivedViews(hasLabels: boolean): Readonly<Record<string, string
     ...(hasLabels
       ? [
           `SELECT ${groupKey} AS group_key, key, ${kindOf} AS kind, 'labelled' AS outcome, value, threshold
-           FROM (SELECT *, NULL::VARCHAR AS of_key FROM (${labelled})) WHERE stage = 'deduplicate'`,
+           FROM (SELECT *, NULL::VARCHAR AS kept_key FROM (${labelled})) WHERE stage = 'deduplicate'`,
         ]
       : []),
   ].join(' UNION ALL ');

@@ -70,7 +70,7 @@ export const views = {
       key: column('VARCHAR', "the row's name"),
       ...verdict,
       language: column('VARCHAR', 'as identified; null before it was, and in runs that did not record it'),
-      of_key: column('VARCHAR', 'the other row that the verdict is about: the kept one of its duplicates'),
+      kept_key: column('VARCHAR', 'the row that is kept in its place, of a duplicate'),
       ...origin,
     },
   },
