@@ -4,6 +4,7 @@ import { createLog } from '../log.ts';
 import { version } from '../version.ts';
 import { addCurate } from './curate.ts';
 import { addDemo } from './demo.ts';
+import { addDiff } from './diff.ts';
 import { addDistill } from './distill.ts';
 import { addDoctor } from './doctor.ts';
 import { addInspect } from './inspect.ts';
@@ -41,6 +42,7 @@ addDistill(program, shell);
 addSelect(program, shell);
 addTeach(program, shell);
 addDoctor(program, shell);
+addDiff(program, shell);
 addInspect(program, shell);
 addWhy(program, shell);
 

@@ -11,6 +11,8 @@ export { ask, type BoundValue } from './run-views.ts';
 /** A run's folder, open as views. */
 export interface OpenRun {
   readonly parts: RunParts;
+  /** The run beside it, where one was asked for. */
+  readonly beside: RunParts | null;
   /** The connection that {@link query} uses, for results in chunks; statements on it wait for each other. */
   readonly connection: DuckDBConnection;
   /** Asks DuckDB; values are bound by name (`$name`), never put in the SQL. BIGINT comes as bigint. */
@@ -68,7 +70,15 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
     }
     const files = scopes.flatMap((scope) => Object.values(scope.files).flat());
     if (!options.unrestricted) await lock(connection, [...files, ...(options.allow ?? [])]);
-    return { parts, connection, connect, close, query: (sql, values) => ask(connection, sql, values) };
+    const beside = scopes[1]?.parts ?? null;
+    return {
+      parts,
+      beside,
+      connection,
+      connect,
+      close,
+      query: (sql, values) => ask(connection, sql, values),
+    };
   } catch (error) {
     await close();
     throw error;
