@@ -39,28 +39,28 @@ const keptSql = `SELECT ${key('i')} AS key, 'https://host-' || i % 9973 || '.exa
   list_transform(range((hash(i, 'n') % 3)::INT), lambda r: {box: [0.1, 0.2, 0.6, 0.7]::FLOAT[], "text":
     'word' || (hash(i, r) % 1000), score: (hash(i, r) % 100 / 100.0)::FLOAT}) AS regions,
   [${draw('t')}::FLOAT] AS text_scores, ${draw('t')}::FLOAT AS text_score
-FROM range($first, $last) AS made(i)`;
+FROM range($first::BIGINT, $last::BIGINT) AS made(i)`;
 
-const droppedSql = `SELECT ${key('i + $kept')} AS key,
+const droppedSql = `SELECT ${key('i + $kept::BIGINT')} AS key,
   CASE i % 3 WHEN 0 THEN 'check-images' WHEN 1 THEN 'deduplicate' ELSE 'mix-languages' END AS stage,
   CASE i % 3 WHEN 0 THEN 'aspect' WHEN 1 THEN 'exact-duplicate' ELSE 'over-share' END AS reason,
-  CASE i % 3 WHEN 1 THEN 'of ' || ${key('hash(i) % $kept')} ELSE (hash(i) % 1000)::VARCHAR END AS value,
+  CASE i % 3 WHEN 1 THEN 'of ' || ${key('hash(i) % $kept::BIGINT')} ELSE (hash(i) % 1000)::VARCHAR END AS value,
   CASE i % 3 WHEN 1 THEN NULL ELSE '4' END AS threshold,
-  CASE i % 3 WHEN 1 THEN ${key('hash(i) % $kept')} END AS kept_key, ${language} AS language,
+  CASE i % 3 WHEN 1 THEN ${key('hash(i) % $kept::BIGINT')} END AS kept_key, ${language} AS language,
   'pool/' || i % 100 || '.parquet' AS shard, 0::INT AS row_group, i::INT AS "row"
-FROM range($dropped) AS made(i)`;
+FROM range($dropped::BIGINT) AS made(i)`;
 
-const quarantinedSql = `SELECT ${key('i + 2 * $kept')} AS key, 'pool/' || i % 100 || '.parquet' AS shard,
+const quarantinedSql = `SELECT ${key('i + 2 * $kept::BIGINT')} AS key, 'pool/' || i % 100 || '.parquet' AS shard,
   0::INT AS row_group, i::INT AS "row", 'check-images' AS stage, 'undecodable-image' AS reason,
-  'cut short' AS detail FROM range($quarantined) AS made(i)`;
+  'cut short' AS detail FROM range($quarantined::BIGINT) AS made(i)`;
 
 const lineageSql = `SELECT ${key('i')} AS key, 'pool/' || i % 100 || '.parquet' AS shard, 0::INT AS row_group,
   i::INT AS "row", lpad((i // ${rowsOfShard})::VARCHAR, 5, '0') || '.parquet' AS file, (i % ${rowsOfShard})::INT AS file_row
-FROM range($kept) AS made(i)`;
+FROM range($kept::BIGINT) AS made(i)`;
 
-const offersSql = `SELECT (i // ($offers // $batches))::INT AS step, (i % ($offers // $batches))::INT AS index,
-  ${key('hash(i, 7) % $kept')} AS key, (6 * ${draw('1')})::FLOAT AS self_score, (8 * ${draw('2')})::FLOAT AS learner_loss,
-  (2 * ${draw('3')})::FLOAT AS teacher_loss FROM range($offers) AS made(i)`;
+const offersSql = `SELECT (i // ($offers::BIGINT // $batches::BIGINT))::INT AS step, (i % ($offers::BIGINT // $batches::BIGINT))::INT AS index,
+  ${key('hash(i, 7) % $kept::BIGINT')} AS key, (6 * ${draw('1')})::FLOAT AS self_score, (8 * ${draw('2')})::FLOAT AS learner_loss,
+  (2 * ${draw('3')})::FLOAT AS teacher_loss FROM range($offers::BIGINT) AS made(i)`;
 
 const selectionsSql = `SELECT step, (index // 4)::INT AS position, (index // 64)::INT AS chunk, index, key,
   'en' AS language, self_score, self_score AS logit, learner_loss, teacher_loss FROM (${offersSql}) WHERE index % 4 = 0`;
