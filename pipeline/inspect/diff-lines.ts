@@ -111,7 +111,7 @@ function learnerLines({ learners, selections }: RunDiff): string[] {
   );
   return [
     ...(learners.length > 0 ? drawn : []),
-    ...(pairs.a > 0 || pairs.b > 0
+    ...(learners.length > 0 && (pairs.a > 0 || pairs.b > 0)
       ? [
           `selected ${pairs.a} pairs of ${rows.a} rows in a, ${pairs.b} of ${rows.b} in b; ${inBoth} rows in both`,
         ]

@@ -37,7 +37,7 @@ export interface ScoreShift {
   readonly largest: { readonly key: string; readonly change: number };
 }
 
-/** A distillation's learner in both runs; null where a run has none. */
+/** A learner in both runs, where both are distilled; null where a run has none of its name. */
 export interface LearnerChange {
   readonly learner: string;
   readonly recallAt1: Pair<number | null>;
@@ -79,11 +79,12 @@ export async function diffRuns(a: string, b: string): Promise<RunDiff> {
   const run = await openRun(a, { beside: b });
   try {
     const parts = { a: run.parts, b: run.beside as RunParts };
+    const configs = configsOf(parts);
     await run.query(statesSql);
     const moves = await movesOf(run);
     return {
       folders: { a, b },
-      config: configChanges(configOf(parts.a), configOf(parts.b)),
+      config: configChanges(configs.a, configs.b),
       counts: { a: countsOf(parts.a), b: countsOf(parts.b) },
       ...moves,
       mix: await mixOf(run),
@@ -198,11 +199,20 @@ async function selectionsOf(run: OpenRun): Promise<RunDiff['selections']> {
   };
 }
 
-/** What a run was made with: the curation's recipe, and the distillation's own part of its. */
-function configOf({ curated, distilled }: RunParts): RunConfig {
-  if (distilled === null) return curated?.config ?? {};
-  const { distill, evaluation } = distilled.config;
-  return curated ? { ...curated.config, distill, evaluation } : distilled.config;
+/** The sections of a recipe that only distillation and training a teacher read. */
+const trainingSections = ['distill', 'evaluation', 'teach'] as const;
+
+/** What both runs were made with: of distillation where both are distilled, each by its own recipe. */
+function configsOf({ a, b }: Pair<RunParts>): Pair<RunConfig> {
+  const isDistilled = a.distilled !== null && b.distilled !== null;
+  const of = ({ curated, distilled }: RunParts): RunConfig => {
+    const config: Record<string, unknown> = { ...curated?.config };
+    for (const name of trainingSections) delete config[name];
+    return isDistilled
+      ? { ...config, distill: distilled?.config.distill, evaluation: distilled?.config.evaluation }
+      : config;
+  };
+  return { a: of(a), b: of(b) };
 }
 
 function countsOf({ curated }: RunParts): Counts | null {
@@ -212,6 +222,7 @@ function countsOf({ curated }: RunParts): Counts | null {
 }
 
 function learnersOf(parts: Pair<RunParts>): LearnerChange[] {
+  if (parts.a.distilled === null || parts.b.distilled === null) return [];
   const learners = ({ distilled }: RunParts) =>
     new Map((distilled?.report.learners ?? []).map((learner) => [learner.name, learner]));
   const [a, b] = [learners(parts.a), learners(parts.b)];

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -38,7 +38,10 @@ export async function inspect(folder: string, request: InspectRequest, signal: A
     else if (format === 'parquet') await writeParquet(run.connection, statements, partial);
     else
       await pipeline(Readable.from(textOf(run.connection, statements, format)), createWriteStream(partial));
-    if (partial !== null && out !== null) await rename(partial, out);
+    if (partial !== null && out !== null) {
+      await rename(partial, out);
+      process.stdout.write(`${out}: ${(await stat(out)).size} bytes\n`);
+    }
   } catch (error) {
     signal.throwIfAborted();
     throw isOfDuckDb(error) ? new UsageError(sqlMessage(error)) : error;
