@@ -60,7 +60,9 @@ describe('what a curation records of its rows', () => {
         const written = await openShard(join(out, 'shards', told.written?.file ?? ''));
         expect((await written.readRowGroup(0, ['key'])).key?.[told.written?.row ?? -1]).toBe(key);
       }
-      expect(reasons).toEqual(new Set(['no-alt-text', 'exact-duplicate', 'near-duplicate', 'aspect', 'unknown-format']));
+      expect(reasons).toEqual(
+        new Set(['no-alt-text', 'exact-duplicate', 'near-duplicate', 'aspect', 'unknown-format']),
+      );
       const [copies] = await open.query(
         "SELECT count(*)::INT AS rows, count(*) FILTER (value = 'of ' || kept_key)::INT AS named FROM dropped WHERE reason = 'exact-duplicate'",
       );
