@@ -6,6 +6,7 @@ import { addCurate } from './curate.ts';
 import { addDemo } from './demo.ts';
 import { addDistill } from './distill.ts';
 import { addDoctor } from './doctor.ts';
+import { addInspect } from './inspect.ts';
 import { addSelect } from './select.ts';
 import { addSources } from './sources.ts';
 import { addTeach } from './teach.ts';
@@ -39,6 +40,7 @@ addDistill(program, shell);
 addSelect(program, shell);
 addTeach(program, shell);
 addDoctor(program, shell);
+addInspect(program, shell);
 
 try {
   await program.parseAsync();

@@ -36,6 +36,8 @@ export interface OpenRunOptions {
   readonly unrestricted?: boolean;
   /** Files that SQL may read or write beside the run's own. */
   readonly allow?: readonly string[];
+  /** A database's file in which the reports' tables are made; the views are then the first connection's alone. */
+  readonly database?: string;
   /** Memory before DuckDB spills to the system's temporary folder, such as `2GB`. */
   readonly memory?: string;
 }
@@ -53,7 +55,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
   const parts = await findRun(folder);
   const files = filesOf(parts);
   const spill = await mkdtemp(join(tmpdir(), 'assay-inspect-'));
-  const instance = await DuckDBInstance.create(':memory:', {
+  const instance = await DuckDBInstance.create(options.database ?? ':memory:', {
     temp_directory: spill,
     memory_limit: options.memory ?? '2GB',
   });
@@ -78,7 +80,7 @@ export async function openRun(folder: string, options: OpenRunOptions = {}): Pro
     const connection = await connect();
     opened.push(connection);
     await connection.run('SET parquet_metadata_cache = true');
-    await createViews(connection, files);
+    await createViews(connection, files, options.database === undefined ? 'VIEW' : 'TEMP VIEW');
     await createTables(connection, parts);
     if (!options.unrestricted)
       await lock(connection, [...Object.values(files).flat(), ...(options.allow ?? [])]);
@@ -146,17 +148,21 @@ const fileViews: Readonly<Partial<Record<ViewName, Variable>>> = {
   embeddings: 'shards',
 };
 
-async function createViews(connection: DuckDBConnection, files: Record<Variable, readonly string[]>) {
+async function createViews(
+  connection: DuckDBConnection,
+  files: Record<Variable, readonly string[]>,
+  kind: 'VIEW' | 'TEMP VIEW',
+): Promise<void> {
   const sources = new Map<Variable, ViewSource | null>();
   for (const name of variables) {
     sources.set(name, files[name].length === 0 ? null : await sourceOf(connection, name));
   }
   for (const [view, variable] of Object.entries(fileViews) as [ViewName, Variable][]) {
-    await connection.run(`CREATE VIEW "${view}" AS ${selectOf(view, sources.get(variable) ?? null)}`);
+    await connection.run(`CREATE ${kind} "${view}" AS ${selectOf(view, sources.get(variable) ?? null)}`);
   }
   const hasLabels = sources.get('shards')?.present.has('labels') ?? false;
   for (const [view, sql] of Object.entries(derivedViews(hasLabels))) {
-    await connection.run(`CREATE VIEW "${view}" AS ${sql}`);
+    await connection.run(`CREATE ${kind} "${view}" AS ${sql}`);
   }
 }
 
