@@ -10,6 +10,7 @@ import { addInspect } from './inspect.ts';
 import { addSelect } from './select.ts';
 import { addSources } from './sources.ts';
 import { addTeach } from './teach.ts';
+import { addWhy } from './why.ts';
 
 const log = createLog();
 const stop = new AbortController();
@@ -41,6 +42,7 @@ addSelect(program, shell);
 addTeach(program, shell);
 addDoctor(program, shell);
 addInspect(program, shell);
+addWhy(program, shell);
 
 try {
   await program.parseAsync();
