@@ -90,8 +90,9 @@ export function rowsWhere(query: Filters, near: Near | null, except?: FacetName)
   ] as const) {
     if (score === undefined || score === 'order' || value === undefined) continue;
     if (score === 'nearness' && near === null) continue;
-    conditions.push(`${score} ${operator} $${bound}`);
-    values[bound] = value;
+    conditions.push(`${score} ${operator} $${bound}[1]`);
+    // A list binds it as a double: a whole number alone would be bound as an integer, and may not fit one.
+    values[bound] = [value];
   }
   if (group !== undefined) {
     conditions.push('group_key = $group');
@@ -152,8 +153,8 @@ export function pageSql(query: RowsQuery, near: Near | null, columns: string): S
     const { value, id } = decodeCursor(query.cursor, query);
     // Written so that DuckDB can leave out what its statistics rule out.
     const [sign, infinity] = direction === 'asc' ? ['>', 'infinity'] : ['<', '-infinity'];
-    const at = value === null ? `'${infinity}'::DOUBLE` : '$at';
-    if (value !== null) values.at = value;
+    const at = value === null ? `'${infinity}'::DOUBLE` : '$at[1]';
+    if (value !== null) values.at = [value];
     values.after = id;
     after =
       query.sort === 'order' ? 'id > $after' : `(${sort} ${sign} ${at} OR (${sort} = ${at} AND id > $after))`;

@@ -136,7 +136,7 @@ const rowsSql = `
     CASE WHEN outcome = 'kept' THEN chosen.first_step END AS first_step,
     CASE WHEN outcome = 'kept' THEN chosen.learnability END AS learnability,
     together.group_key, together.group_size,
-    hash(outcome, key, file, file_row)::DOUBLE AS shuffle
+    (hash(outcome, key, file, file_row) % 2147483648)::DOUBLE AS shuffle
   FROM (
     ${kept}
     UNION ALL ${left('dropped', 'dropped', 'gone.language', 'gone.value', 'gone.threshold')}
