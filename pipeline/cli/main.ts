@@ -6,6 +6,7 @@ import { addCurate } from './curate.ts';
 import { addDemo } from './demo.ts';
 import { addDistill } from './distill.ts';
 import { addDoctor } from './doctor.ts';
+import { addGallery } from './gallery.ts';
 import { addInspect } from './inspect.ts';
 import { addSelect } from './select.ts';
 import { addSources } from './sources.ts';
@@ -42,6 +43,7 @@ addSelect(program, shell);
 addTeach(program, shell);
 addDoctor(program, shell);
 addInspect(program, shell);
+addGallery(program, shell);
 addWhy(program, shell);
 
 try {

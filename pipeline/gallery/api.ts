@@ -97,8 +97,10 @@ export interface About {
   readonly scores: readonly { readonly name: Sort; readonly least: number; readonly most: number }[];
   /** The last step of the selections; null where there are none. */
   readonly lastStep: number | null;
-  /** Why there is no search by embeddings; null where there is. */
+  /** Why texts and pictures can't be searched for by embeddings; null where there is. */
   readonly searchOff: string | null;
+  /** Why there are no "more like this"; null where there are. */
+  readonly likeOff: string | null;
   /** Why rows that were left out have no picture or no text; null where they have. */
   readonly sourcesOff: string | null;
 }
