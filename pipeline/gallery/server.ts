@@ -89,18 +89,25 @@ export async function openGallery(
   });
   app.get('/api/find', async (request) => ({ id: await queries.find(parse(keySchema, request.query).key) }));
 
-  const sendPicture = async (reply: FastifyReply, { picture }: WholeRow, side: unknown) => {
+  const sendPicture = async (
+    reply: FastifyReply,
+    { picture }: WholeRow,
+    side: unknown,
+    isLasting = false,
+  ) => {
     const made =
       picture === null
         ? { missing: 'where it was read is not known, or no longer there' }
         : await thumbnail(picture, sideSchema.parse(side));
-    if ('missing' in made) return reply.code(404).send({ error: made.missing });
     // The address has the epoch of the server: another run's picture never has it.
-    return reply.header('cache-control', 'private, max-age=3600').type('image/jpeg').send(made.jpeg);
+    if (isLasting) reply.header('cache-control', 'private, max-age=3600');
+    if ('missing' in made) return reply.code(404).send({ error: made.missing });
+    return reply.type('image/jpeg').send(made.jpeg);
   };
   app.get<{ Params: { id: string }; Querystring: { side?: unknown } }>(
     `/picture/${about.epoch}/:id`,
-    async (request, reply) => sendPicture(reply, await rowOf(queries, request.params), request.query.side),
+    async (request, reply) =>
+      sendPicture(reply, await rowOf(queries, request.params), request.query.side, true),
   );
   app.get<{ Querystring: { key?: unknown; side?: unknown } }>('/picture', async (request, reply) => {
     const id = await queries.find(parse(keySchema, { key: request.query.key }).key);

@@ -4,7 +4,7 @@ import { pictureOf } from './picture.ts';
 import { describe, figure, languageName, plain, textOf } from './words.ts';
 
 /** Pixels of a card below its picture. */
-export const captionHeight = 128;
+export const captionHeight = 110;
 
 /** How cards are drawn. */
 export interface CardOptions {

@@ -74,8 +74,9 @@ export function createDetail(about: About): DetailView {
   };
 
   const sides = (row: Row, detail: Detail | null) => {
-    const narrow = innerWidth < 760;
-    const width = narrow ? Math.min(innerWidth - 48, 560) : Math.min(440, innerWidth * 0.36);
+    const narrow = innerWidth <= 832;
+    // The dialog's left column, less the picture's margin.
+    const width = narrow ? Math.min(innerWidth - 48, 560) : (Math.min(1088, innerWidth - 32) - 56) * 0.4 - 16;
     const frame = pictureOf(row, {
       epoch: about.epoch,
       width,
@@ -186,11 +187,11 @@ function textsOf(row: Row): HTMLElement {
 }
 
 function verdictOf(row: Row): HTMLElement {
-  if (row.outcome === 'kept') return h('p', { class: 'outcome kept' }, 'Kept');
+  if (row.outcome === 'kept') return h('p', { class: 'verdict-of kept' }, 'Kept');
   const against = row.threshold === null ? null : [' against ', h('bdi', {}, row.threshold)];
   return h(
     'div',
-    { class: `outcome ${row.outcome}` },
+    { class: `verdict-of ${row.outcome}` },
     h('strong', {}, `${row.outcome} by ${row.stage ?? 'a stage'}: ${plain(row.reason ?? '')}`),
     row.value === null ? null : h('p', {}, h('bdi', {}, row.value), against),
   );

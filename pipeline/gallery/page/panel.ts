@@ -30,7 +30,7 @@ export function createPanel(about: About, change: (next: Partial<State>) => void
   );
   const lists = new Map(facetNames.map((facet) => [facet, h('ul', { class: 'values' })]));
   const groups = facetNames.map((facet) =>
-    h('fieldset', { class: `facet ${facet}` }, h('legend', {}, titles[facet]), lists.get(facet)),
+    h('fieldset', { class: `facet of-${facet}` }, h('legend', {}, titles[facet]), lists.get(facet)),
   );
   const range = createRange(about, change);
   const steps = about.lastStep === null ? null : createSteps(about.lastStep, change);
