@@ -7,6 +7,7 @@ import { addDemo } from './demo.ts';
 import { addDiff } from './diff.ts';
 import { addDistill } from './distill.ts';
 import { addDoctor } from './doctor.ts';
+import { addGallery } from './gallery.ts';
 import { addInspect } from './inspect.ts';
 import { addSelect } from './select.ts';
 import { addSources } from './sources.ts';
@@ -44,6 +45,7 @@ addTeach(program, shell);
 addDoctor(program, shell);
 addDiff(program, shell);
 addInspect(program, shell);
+addGallery(program, shell);
 addWhy(program, shell);
 
 try {
