@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -18,6 +18,7 @@ const guides = [
   'duplicates.md',
   'stages/mix-languages.md',
   'stages/balance-terms.md',
+  'inspect.md',
 ];
 
 interface Block {
@@ -44,6 +45,19 @@ const shortened = (yaml: string) =>
     .replace(/batch: \d+/, 'batch: 8')
     .replace(/superBatch: \d+/, 'superBatch: 16');
 
+/** A command's words, as a shell would cut it. */
+const wordsOf = (command: string) =>
+  [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? '');
+
+/** What the guides made, under the names that the demo would have given them. */
+async function linkDemo(): Promise<void> {
+  const demo = join(folder, 'runs', 'demo');
+  await mkdir(demo);
+  await symlink(join(folder, 'runs', 'curated'), join(demo, 'curated'));
+  await symlink(join(folder, 'runs', 'learner'), join(demo, 'distilled'));
+  await symlink(join(folder, 'data'), join(demo, 'emoji-109'));
+}
+
 let folder: string;
 
 beforeAll(async () => {
@@ -63,6 +77,7 @@ async function ask(sql: string): Promise<unknown[]> {
 describe('the guides', () => {
   for (const name of guides) {
     it(`${name}: every recipe, command and question works, in order`, async () => {
+      if (name === 'inspect.md') await linkDemo();
       const blocks = blocksOf(await guide(name));
       expect(blocks.filter(({ language }) => language === 'sh').length).toBeGreaterThan(1);
       for (const { language, text, file } of blocks) {
@@ -70,11 +85,11 @@ describe('the guides', () => {
           expect(file).toBeDefined();
           await writeFile(join(folder, file ?? ''), shortened(text));
         } else if (language === 'sh') {
-          const words = text.trim().replace('--rows 2000', '--rows 200').split(/\s+/);
+          const words = wordsOf(text.replace('--rows 2000', '--rows 200'));
           expect(words.slice(0, 2)).toEqual(['npx', 'assay']);
           const { stdout } = await execute(process.execPath, [program, ...words.slice(2)], { cwd: folder });
           expect(stdout.length).toBeGreaterThan(20);
-        } else {
+        } else if (language === 'sql') {
           for (const sql of text.split(';').filter((part) => part.trim() !== '')) {
             expect((await ask(sql)).length).toBeGreaterThan(0);
           }

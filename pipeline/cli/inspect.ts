@@ -67,7 +67,8 @@ export function addInspect(program: Command, shell: Shell): void {
         return;
       }
       const { inspect } = await import('../inspect/write-answer.ts');
-      await inspect(folder, { sql, format, out, unrestricted }, shell.signal);
+      const bytes = await inspect(folder, { sql, format, out, unrestricted }, shell.signal);
+      if (bytes !== null) process.stdout.write(`${out}: ${bytes} bytes\n`);
     });
 }
 

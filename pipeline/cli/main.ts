@@ -4,12 +4,15 @@ import { createLog } from '../log.ts';
 import { version } from '../version.ts';
 import { addCurate } from './curate.ts';
 import { addDemo } from './demo.ts';
+import { addDiff } from './diff.ts';
 import { addDistill } from './distill.ts';
 import { addDoctor } from './doctor.ts';
+import { addGallery } from './gallery.ts';
 import { addInspect } from './inspect.ts';
 import { addSelect } from './select.ts';
 import { addSources } from './sources.ts';
 import { addTeach } from './teach.ts';
+import { addWhy } from './why.ts';
 
 const log = createLog();
 const stop = new AbortController();
@@ -40,7 +43,10 @@ addDistill(program, shell);
 addSelect(program, shell);
 addTeach(program, shell);
 addDoctor(program, shell);
+addDiff(program, shell);
 addInspect(program, shell);
+addGallery(program, shell);
+addWhy(program, shell);
 
 try {
   await program.parseAsync();

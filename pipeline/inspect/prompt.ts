@@ -5,8 +5,9 @@ import { createInterface, type Interface } from 'node:readline';
 import { UsageError } from '../errors.ts';
 import { answerOf } from './answers.ts';
 import { formatAnswer, type TextFormat, textFormats } from './formats.ts';
-import { ask, type OpenRun, openRun } from './open-run.ts';
+import { type OpenRun, openRun } from './open-run.ts';
 import { questions } from './questions/index.ts';
+import { ask } from './run-views.ts';
 import { cutStatements, isBlank, questionsOf, sqlMessage, statementsOf } from './statements.ts';
 import { type ViewName, viewNames, views } from './views.ts';
 

@@ -25,6 +25,15 @@ const curationReportSchema = z.looseObject({
 });
 
 const distillReportSchema = z.looseObject({
+  learners: z
+    .array(
+      z.looseObject({
+        name: z.string(),
+        finalLoss: z.number().nullish(),
+        evaluation: z.looseObject({ recallAt1: z.number() }).nullish(),
+      }),
+    )
+    .optional(),
   drift: z
     .looseObject({
       counts: z.record(z.string(), z.object({ offered: z.number(), selected: z.number() })),

@@ -35,13 +35,16 @@ const groupKey = `coalesce(kept_key, CASE reason WHEN 'exact-duplicate' THEN sub
 
 const kindOf = `CASE reason WHEN 'exact-duplicate' THEN 'exact' ELSE 'near' END`;
 
-/** The views that are made of others; `labels` is read only where the shards have it. */
-export function derivedViews(hasLabels: boolean): Readonly<Record<string, string>> {
+/**
+ * The views that are made of others, which stand under `schema` (such as `a.`) where they are under one; `labels` is
+ * read only where the shards have it.
+ */
+export function derivedViews(hasLabels: boolean, schema = ''): Readonly<Record<string, string>> {
   const labelled = `SELECT key, label.stage AS stage, label.reason AS reason, label.value AS value,
-    label.threshold AS threshold FROM (SELECT key, unnest(labels) AS label FROM rows)`;
+    label.threshold AS threshold FROM (SELECT key, unnest(labels) AS label FROM ${schema}rows)`;
   const members = [
     `SELECT ${groupKey} AS group_key, key, ${kindOf} AS kind, 'dropped' AS outcome, value, threshold
-     FROM dropped WHERE stage = 'deduplicate'`,
+     FROM ${schema}dropped WHERE stage = 'deduplicate'`,
     ...(hasLabels
       ? [
           `SELECT ${groupKey} AS group_key, key, ${kindOf} AS kind, 'labelled' AS outcome, value, threshold
@@ -51,9 +54,9 @@ export function derivedViews(hasLabels: boolean): Readonly<Record<string, string
   ].join(' UNION ALL ');
   return {
     verdicts: [
-      "SELECT key, 'dropped' AS outcome, stage, reason, value, threshold FROM dropped",
+      `SELECT key, 'dropped' AS outcome, stage, reason, value, threshold FROM ${schema}dropped`,
       `SELECT key, 'quarantined' AS outcome, stage, reason, detail AS value, NULL::VARCHAR AS threshold
-       FROM quarantined`,
+       FROM ${schema}quarantined`,
       ...(hasLabels
         ? [`SELECT key, 'labelled' AS outcome, stage, reason, value, threshold FROM (${labelled})`]
         : []),
@@ -63,6 +66,6 @@ export function derivedViews(hasLabels: boolean): Readonly<Record<string, string
       UNION ALL SELECT DISTINCT group_key, group_key, 'kept', 'kept', NULL, NULL FROM members`,
     regions: `SELECT key, (place - 1)::INTEGER AS region, language, part.text AS text, part.score AS score,
         part.box[1] AS ymin, part.box[2] AS xmin, part.box[3] AS ymax, part.box[4] AS xmax
-      FROM (SELECT key, language, unnest(regions) AS part, generate_subscripts(regions, 1) AS place FROM rows)`,
+      FROM (SELECT key, language, unnest(regions) AS part, generate_subscripts(regions, 1) AS place FROM ${schema}rows)`,
   };
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -23,9 +23,13 @@ export interface InspectRequest {
 
 /**
  * Answers one or more statements over a run, in the format. A file is there once it is whole; parquet needs one, and is
- * of one statement. Throws a {@link UsageError} where SQL is wrong or, unless told otherwise, isn't a question.
+ * of one statement. Gives the file's bytes, or null without one. Throws a {@link UsageError} where SQL is wrong or, unless told otherwise, isn't a question.
  */
-export async function inspect(folder: string, request: InspectRequest, signal: AbortSignal): Promise<void> {
+export async function inspect(
+  folder: string,
+  request: InspectRequest,
+  signal: AbortSignal,
+): Promise<number | null> {
   const { sql, format, out, unrestricted } = request;
   if (format === 'parquet' && out === null) throw new UsageError('--format parquet: needs --out <file>');
   const partial = out === null ? null : resolve(`${out}.partial`);
@@ -38,7 +42,9 @@ export async function inspect(folder: string, request: InspectRequest, signal: A
     else if (format === 'parquet') await writeParquet(run.connection, statements, partial);
     else
       await pipeline(Readable.from(textOf(run.connection, statements, format)), createWriteStream(partial));
-    if (partial !== null && out !== null) await rename(partial, out);
+    if (partial === null || out === null) return null;
+    await rename(partial, out);
+    return (await stat(out)).size;
   } catch (error) {
     signal.throwIfAborted();
     throw isOfDuckDb(error) ? new UsageError(sqlMessage(error)) : error;

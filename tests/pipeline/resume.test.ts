@@ -82,6 +82,7 @@ async function outcome(out: string, report: DistillReport) {
   return {
     metrics: lines.map((line) => ({ ...JSON.parse(line), seconds: null })),
     selections: (await readFile(join(out, 'selections.parquet'))).toString('base64'),
+    offers: (await readFile(join(out, 'offers.parquet'))).toString('base64'),
     weights,
     drift: report.drift,
     teacher: report.teacherAgreement,

@@ -6,6 +6,7 @@ export const drops: Question = {
   sql: `
 SELECT outcome, stage, reason, count(*) AS rows,
   round(100 * count(*) / (SELECT max(rows_in) FROM stages), 2) AS percent_of_read,
-  min(threshold) AS threshold, arg_min(value, key) AS example_value, min(key) AS example_key
-FROM verdicts GROUP BY outcome, stage, reason ORDER BY rows DESC, stage, reason, outcome`,
+  arg_min(said, key).value AS such_as, arg_min(said, key).threshold AS held_against, min(key) AS example_key
+FROM (SELECT *, {'value': value, 'threshold': threshold} AS said FROM verdicts)
+GROUP BY outcome, stage, reason ORDER BY rows DESC, stage, reason, outcome`,
 };
