@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { redact } from '../../schemas/redact.ts';
 import type { RunContext } from '../curate.ts';
 import { createProgress } from '../progress.ts';
 
@@ -16,7 +17,7 @@ export function runContext(shell: Shell, configPath: string): RunContext {
 
 /** Prints a report: as JSON for programs, or as lines for people. */
 export function printReport(report: object, lines: readonly string[], json: boolean | undefined): void {
-  process.stdout.write(json ? `${JSON.stringify(report)}\n` : `${lines.join('\n')}\n`);
+  process.stdout.write(redact(json ? `${JSON.stringify(report)}\n` : `${lines.join('\n')}\n`));
 }
 
 /** A share as people read it. */
