@@ -29,6 +29,8 @@ export interface SeenRequest {
 /** An object store on this machine, behind a proxy that does what it is told to requests. */
 export interface ObjectStore {
   readonly endpoint: string;
+  /** The store itself, behind the proxy: what a test changes unseen. */
+  readonly behind: string;
   readonly seen: SeenRequest[];
   /** What is done to each request from here on; nothing where it is null. */
   plan: ((request: SeenRequest) => Fault | null | Promise<Fault | null>) | null;
@@ -57,6 +59,7 @@ export async function startObjectStore(): Promise<ObjectStore> {
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
   const store: ObjectStore = {
     endpoint: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    behind: `http://127.0.0.1:${server.port}`,
     seen,
     plan: null,
     async stop() {
