@@ -45,13 +45,16 @@ export function createCachedReads(cache: BlockCache | null, readRange: ReadRange
       if (cache === null || length > cache.bytes / 4) return readRange(object, start, length);
       const bytes = new Uint8Array(length);
       const [first, last] = [Math.floor(start / blockBytes), Math.floor((start + length - 1) / blockBytes)];
+      const keys = Array.from({ length: last - first + 1 }, (_, i) => keyOf(object, first + i));
+      const asked = keys.map((key) => coming.get(key));
+      const known = await Promise.all(keys.map((key, i) => (asked[i] ? null : cache.get(key))));
+      // Others may have asked meanwhile; from here to the asking nothing waits.
       const blocks: (Promise<Uint8Array> | Uint8Array)[] = [];
       const missing: number[] = [];
-      for (let block = first; block <= last; block += 1) {
-        const key = keyOf(object, block);
-        const known = coming.get(key) ?? (await cache.get(key));
-        if (known === null) missing.push(block);
-        else blocks[block - first] = known;
+      for (const [i, key] of keys.entries()) {
+        const block = asked[i] ?? known[i] ?? coming.get(key);
+        if (block === undefined) missing.push(first + i);
+        else blocks[i] = block;
       }
       for (const [from, to] of runsOf(missing)) {
         for (const [i, block] of fetchBlocks(object, from, to).entries()) blocks[from - first + i] = block;
