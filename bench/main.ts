@@ -6,6 +6,7 @@ import { benchCuration } from './curation.ts';
 import { benchDuplicates } from './duplicates.ts';
 import { benchLanguage } from './language.ts';
 import { benchSelect } from './select.ts';
+import { benchStorage } from './storage.ts';
 import { benchThroughput } from './throughput.ts';
 import { benchTrain } from './train.ts';
 
@@ -26,6 +27,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figure
   duplicates: benchDuplicates,
   language: benchLanguage,
   select: benchSelect,
+  storage: benchStorage,
   train: async ({ executor, provider }) => {
     const options = computeOptionsSchema.parse({ executor, provider });
     return benchTrain({ seconds: 15, executor: await openExecutor(options) });
@@ -41,7 +43,11 @@ await new Command('bench')
   .addOption(
     new Option('--provider <name>', 'train: what it computes on').choices(['auto', 'cpu', 'webgpu', 'cuda']),
   )
-  .option('--rows <n>', 'curation, duplicates: rows of the pool that is built; throughput: pictures', countOf)
+  .option(
+    '--rows <n>',
+    'curation, duplicates, storage: rows of the pool that is built; throughput: pictures',
+    countOf,
+  )
   .option('--teacher <file>', "curation: a teacher's checkpoint, the demo's unless told")
   .action(async (name: string, options: BenchOptions & { json?: boolean }) => {
     const bench = benches[name];
