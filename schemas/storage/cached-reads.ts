@@ -8,6 +8,13 @@ export type ReadRange = (
   length: number,
 ) => Promise<Uint8Array<ArrayBuffer>>;
 
+/** Reads of which some ask nobody. */
+export interface CachedReads {
+  readonly read: ReadRange;
+  /** Brings a range into the cache, as far as there is room, while something else is done. */
+  readAhead(object: ObjectFacts, start: number, length: number): void;
+}
+
 /** Blocks that are asked for at once, so that memory is bounded. */
 const mostBlocksAtOnce = 16;
 
@@ -16,7 +23,7 @@ const mostBlocksAtOnce = 16;
  * together, and each is asked for once however many wait for it. A range that would push out most of a cache in memory
  * goes by it. An object of another version is another object.
  */
-export function createCachedReads(cache: BlockCache | null, readRange: ReadRange): { read: ReadRange } {
+export function createCachedReads(cache: BlockCache | null, readRange: ReadRange): CachedReads {
   const coming = new Map<string, Promise<Uint8Array>>();
 
   /** Asks for blocks [from, to) of an object at once, each under its key. */
@@ -39,32 +46,50 @@ export function createCachedReads(cache: BlockCache | null, readRange: ReadRange
     });
   };
 
+  /** Blocks [first, last] of an object, from the cache or asked for. */
+  const blocksOf = async (object: ObjectFacts, first: number, last: number, from: BlockCache) => {
+    const keys = Array.from({ length: last - first + 1 }, (_, i) => keyOf(object, first + i));
+    const asked = keys.map((key) => coming.get(key));
+    const known = await Promise.all(keys.map((key, i) => (asked[i] ? null : from.get(key))));
+    // Others may have asked meanwhile; from here to the asking nothing waits.
+    const blocks: (Promise<Uint8Array> | Uint8Array)[] = [];
+    const missing: number[] = [];
+    for (const [i, key] of keys.entries()) {
+      const block = asked[i] ?? known[i] ?? coming.get(key);
+      if (block === undefined) missing.push(first + i);
+      else blocks[i] = block;
+    }
+    for (const [start, end] of runsOf(missing)) {
+      for (const [i, block] of fetchBlocks(object, start, end).entries()) blocks[start - first + i] = block;
+    }
+    // All are waited for, so that none fails unheard.
+    return Promise.all(blocks);
+  };
+  const spanOf = (start: number, length: number) =>
+    [Math.floor(start / blockBytes), Math.floor((start + length - 1) / blockBytes)] as const;
+  let ahead = 0;
+
   return {
     async read(object, start, length) {
       if (length === 0) return new Uint8Array();
       if (cache === null || length > cache.bytes / 4) return readRange(object, start, length);
       const bytes = new Uint8Array(length);
-      const [first, last] = [Math.floor(start / blockBytes), Math.floor((start + length - 1) / blockBytes)];
-      const keys = Array.from({ length: last - first + 1 }, (_, i) => keyOf(object, first + i));
-      const asked = keys.map((key) => coming.get(key));
-      const known = await Promise.all(keys.map((key, i) => (asked[i] ? null : cache.get(key))));
-      // Others may have asked meanwhile; from here to the asking nothing waits.
-      const blocks: (Promise<Uint8Array> | Uint8Array)[] = [];
-      const missing: number[] = [];
-      for (const [i, key] of keys.entries()) {
-        const block = asked[i] ?? known[i] ?? coming.get(key);
-        if (block === undefined) missing.push(first + i);
-        else blocks[i] = block;
-      }
-      for (const [from, to] of runsOf(missing)) {
-        for (const [i, block] of fetchBlocks(object, from, to).entries()) blocks[from - first + i] = block;
-      }
-      // All are waited for, so that none fails unheard.
-      for (const [i, block] of (await Promise.all(blocks)).entries()) {
+      const [first, last] = spanOf(start, length);
+      for (const [i, block] of (await blocksOf(object, first, last, cache)).entries()) {
         const at = (first + i) * blockBytes - start;
         bytes.set(block.subarray(Math.max(0, -at), Math.max(0, length - at)), Math.max(0, at));
       }
       return bytes;
+    },
+    readAhead(object, start, wanted) {
+      const length = Math.min(wanted, object.size - start);
+      if (cache === null || length <= 0 || ahead + length > cache.bytes / 4) return;
+      ahead += length;
+      const done = () => {
+        ahead -= length;
+      };
+      // What fails here is asked for again by whoever needs it.
+      blocksOf(object, ...spanOf(start, length), cache).then(done, done);
     },
   };
 }

@@ -2,7 +2,7 @@ import { DeleteObjectCommand, HeadObjectCommand, ListObjectsV2Command } from '@a
 import picomatch from 'picomatch';
 import { isDynamicPattern } from 'tinyglobby';
 import { createBlockCache } from './block-cache.ts';
-import { createCachedReads } from './cached-reads.ts';
+import { type CachedReads, createCachedReads } from './cached-reads.ts';
 import { StorageError } from './errors.ts';
 import { absoluteLocation, type Location, parseS3 } from './locations.ts';
 import { readObjectRange } from './s3-read.ts';
@@ -43,7 +43,7 @@ export function createS3Storage(settings: StorageSettings): Storage {
         size: facts.size,
         version: facts.version,
         ...own,
-        open: async () => ({ ...own, async close() {} }),
+        open: async () => ({ read: readingAhead(facts, own.read, reads.readAhead), async close() {} }),
       };
     },
     async *stream(location) {
@@ -74,6 +74,22 @@ export function createS3Storage(settings: StorageSettings): Storage {
     async close() {
       requests.close();
     },
+  };
+}
+
+/** Reads that go through an object from front to back are met by the next of them, once there have been two. */
+function readingAhead(
+  facts: ObjectFacts,
+  read: ByteSource['read'],
+  readAhead: CachedReads['readAhead'],
+): ByteSource['read'] {
+  let end = -1;
+  return async (start, length) => {
+    const isNext = start === end;
+    end = start + length;
+    const bytes = await read(start, length);
+    if (isNext) readAhead(facts, start + length, length);
+    return bytes;
   };
 }
 
