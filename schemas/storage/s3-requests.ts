@@ -154,8 +154,8 @@ export function mayPass(error: unknown): boolean {
   return status < 300 && /socket hang up|aborted|premature close|terminated|parse error/i.test(message);
 }
 
-/** Milliseconds that a store asked to be left in peace for. */
-function askedWait(error: unknown): number {
+/** Milliseconds that a store asked to be left in peace for, by an error's `Retry-After`; a minute at the most. */
+export function askedWait(error: unknown): number {
   const asked = Number((error as SdkError).$response?.headers?.['retry-after'] ?? 0);
   return Number.isFinite(asked) ? Math.min(longestAskedWait, Math.max(0, asked * 1000)) : 0;
 }
