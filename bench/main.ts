@@ -7,6 +7,7 @@ import { benchDuplicates } from './duplicates.ts';
 import { benchInspect } from './inspect.ts';
 import { benchLanguage } from './language.ts';
 import { benchSelect } from './select.ts';
+import { benchStorage } from './storage.ts';
 import { benchThroughput } from './throughput.ts';
 import { benchTrain } from './train.ts';
 
@@ -28,6 +29,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figure
   inspect: benchInspect,
   language: benchLanguage,
   select: benchSelect,
+  storage: benchStorage,
   train: async ({ executor, provider }) => {
     const options = computeOptionsSchema.parse({ executor, provider });
     return benchTrain({ seconds: 15, executor: await openExecutor(options) });
@@ -45,7 +47,7 @@ await new Command('bench')
   )
   .option(
     '--rows <n>',
-    'curation, duplicates, inspect: rows of the pool that is built; throughput: pictures',
+    'curation, duplicates, inspect, storage: rows of the pool that is built; throughput: pictures',
     countOf,
   )
   .option('--teacher <file>', "curation: a teacher's checkpoint, the demo's unless told")

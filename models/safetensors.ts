@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { z } from 'zod';
+import { openObject } from '../schemas/storage/open-storage.ts';
 import { sizeOf, type TensorValue } from './executor.ts';
 import { fromFloat16, toFloat16 } from './float16.ts';
 
@@ -63,15 +64,16 @@ export async function writeSafetensors(
 }
 
 /**
- * Reads a safetensors file of F32, F16 and I32 tensors; F16 becomes float32. The file is not trusted: an error that
+ * Reads a safetensors file, on this machine or in an object store, of F32, F16 and I32 tensors; F16 becomes float32. The file is not trusted: an error that
  * names it is thrown when it is cut off, when offsets overlap, leave gaps or run outside, when a shape doesn't fit
  * its bytes, or when the header isn't the format's.
  */
 export async function readSafetensors(path: string): Promise<SafetensorsFile> {
-  const { size } = await stat(path);
+  const source = await openObject(path);
+  const { size } = source;
   if (size > mostFileBytes)
     throw invalid(path, `${size} bytes are more than the ${mostFileBytes} that are read`);
-  const file = await readFile(path);
+  const file = Buffer.from((await source.read(0, size)).buffer);
   if (file.length < 8) throw invalid(path, 'it is shorter than the length of a header');
   const length = file.readBigUInt64LE(0);
   if (length > mostHeaderBytes || length > BigInt(file.length - 8)) {

@@ -2,6 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { computeOptionsSchema } from '../models/compute-options.ts';
+import { useStorage } from '../schemas/storage/open-storage.ts';
+import { storageSettingsSchema } from '../schemas/storage/settings.ts';
 import { loccaOptionsSchema } from '../stages/add-locca-targets.ts';
 import { balanceOptionsSchema } from '../stages/balance-terms.ts';
 import { checkImagesOptionsSchema } from '../stages/check-images.ts';
@@ -17,11 +19,19 @@ import { readShardsOptionsSchema } from '../stages/read-shards.ts';
 import { writeShardsOptionsSchema } from '../stages/write-shards.ts';
 import { distillOptionsSchema, evaluationOptionsSchema, teachOptionsSchema } from './distill/options.ts';
 import { UsageError } from './errors.ts';
-import { memorySchema } from './memory.ts';
+import { bytesSchema, memorySchema } from './memory.ts';
 
 const pathsSchema = z
   .union([z.string().min(1), z.array(z.string().min(1)).nonempty()])
   .transform((paths) => (typeof paths === 'string' ? [paths] : paths));
+
+const storageSchema = storageSettingsSchema.extend({
+  cache: storageSettingsSchema.shape.cache
+    .unwrap()
+    .extend({ bytes: bytesSchema('0MiB').default(64 * 1024 ** 2) })
+    .prefault({}),
+  partBytes: bytesSchema('5MiB').default(8 * 1024 ** 2),
+});
 
 const regionsSchema = labelRegionsOptionsSchema.extend({
   /**
@@ -77,14 +87,16 @@ export const configSchema = z.strictObject({
   distill: distillOptionsSchema.prefault({}),
   teach: teachOptionsSchema.prefault({}),
   evaluation: evaluationOptionsSchema.optional(),
+  /** How object storage (`s3://`) is reached; never with what credentials. */
+  storage: storageSchema.prefault({}),
 });
 
 /** A recipe with its defaults filled in. */
 export type Config = z.infer<typeof configSchema>;
 
 /**
- * Reads a recipe. Throws a {@link UsageError} of one line that names the file and the key: a file that is missing
- * or isn't YAML, an unknown key, a wrong type.
+ * Reads a recipe, and reaches storage as it says from here on. Throws a {@link UsageError} of one line that names the
+ * file and the key: a file that is missing or isn't YAML, an unknown key, a wrong type.
  */
 export async function loadConfig(path: string): Promise<Config> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -92,7 +104,9 @@ export async function loadConfig(path: string): Promise<Config> {
       error.code === 'ENOENT' ? `config: no such file: ${path}` : `config: ${path}: ${error.message}`,
     );
   });
-  return parseConfig(text, path);
+  const config = parseConfig(text, path);
+  useStorage(config.storage);
+  return config;
 }
 
 /** Checks a recipe's text; `path` is for the messages. Throws as {@link loadConfig} does. */

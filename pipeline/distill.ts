@@ -8,6 +8,7 @@ import { initializeParameters, type Parameters } from '../models/towers.ts';
 import type { RunIdentity } from '../models/training-state.ts';
 import { createRandom } from '../schemas/random.ts';
 import type { DistillReport, EvaluationScores, LearnerReport } from '../schemas/reports.ts';
+import { joinLocation } from '../schemas/storage/locations.ts';
 import { computeNameOf, openCompute, threadsOf } from './compute.ts';
 import type { Config } from './config.ts';
 import type { RunContext } from './curate.ts';
@@ -69,7 +70,7 @@ export async function distill(
   const started = performance.now();
   const { distill: options } = config;
   checkSizes(options, run.configPath);
-  const shards = await resolveShards([join(data, 'shards')], '--data', data);
+  const shards = await resolveShards([joinLocation(data, 'shards')], '--data', data);
   const held = config.evaluation;
   const heldShards = held ? await resolveShards(held.shards, 'evaluation.shards', run.configPath) : [];
   const threads = threadsOf(config);

@@ -1,14 +1,19 @@
 import { stat } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
-import { glob, isDynamicPattern } from 'tinyglobby';
+import { basename } from 'node:path';
+import { isDynamicPattern } from 'tinyglobby';
 import { inputKind, type NamedColumns, type PresetName } from '../schemas/presets.ts';
+import { redact } from '../schemas/redact.ts';
+import { StorageError } from '../schemas/storage/errors.ts';
+import { absoluteLocation, isS3, joinLocation } from '../schemas/storage/locations.ts';
+import { statObject, storageOf } from '../schemas/storage/open-storage.ts';
 import { contentIdentity } from '../stages/read-shards/keys.ts';
 import { UsageError } from './errors.ts';
 
 /**
- * The shards that files, folders and globs name, each once, in an order that hangs neither on how they were named nor
- * on the folder they are in: by file name, then by what is in them. Relative paths are taken from the working
- * directory. Throws a {@link UsageError} that names the key and the path when one is missing or holds no shard.
+ * The shards that files, folders and globs name, on this machine or in an object store (`s3://bucket/prefix/`), each
+ * once, in an order that hangs neither on how they were named nor on the folder they are in: by file name, then by
+ * what is in them. Relative paths are taken from the working directory. Throws a {@link UsageError} that names the key
+ * and the path when one is missing or holds no shard.
  */
 export async function resolveShards(
   patterns: readonly string[],
@@ -18,11 +23,12 @@ export async function resolveShards(
 ): Promise<string[]> {
   const found = new Set<string>();
   for (const pattern of patterns) {
-    const matches = await shardsOf(pattern, extensions);
-    if (matches === null) throw new UsageError(`${configPath}: ${key}: no such file or folder: ${pattern}`);
+    const matches = await shardsOf(pattern, key, configPath, extensions);
+    const name = redact(pattern);
+    if (matches === null) throw new UsageError(`${configPath}: ${key}: no such file or folder: ${name}`);
     if (matches.length === 0) {
       const kinds = extensions.map((extension) => `.${extension}`).join(' or ');
-      throw new UsageError(`${configPath}: ${key}: no ${kinds} file matches ${pattern}`);
+      throw new UsageError(`${configPath}: ${key}: no ${kinds} file matches ${name}`);
     }
     for (const match of matches) found.add(match);
   }
@@ -47,16 +53,18 @@ export async function resolveInput(
   const tars = new Set<string>();
   for (const shard of shards) {
     const tar = shard.replace(/\.parquet$/i, '.tar');
-    tars.add((await stat(tar).catch(() => null))?.isFile() ? tar : shard);
+    tars.add((await statObject(tar)) === null ? shard : tar);
   }
   return inOrder([...tars]);
 }
 
 /** A single file that a key names. Throws a {@link UsageError} naming the key when it is missing. */
 export async function resolveFile(path: string, key: string, configPath: string): Promise<string> {
-  const facts = await stat(path).catch(() => null);
-  if (!facts?.isFile()) throw new UsageError(`${configPath}: ${key}: no such file: ${path}`);
-  return resolve(path);
+  const absolute = locationOf(path, key, configPath);
+  if ((await statObject(absolute)) === null) {
+    throw new UsageError(`${configPath}: ${key}: no such file: ${redact(path)}`);
+  }
+  return absolute;
 }
 
 async function inOrder(paths: readonly string[]): Promise<string[]> {
@@ -73,12 +81,33 @@ async function inOrder(paths: readonly string[]): Promise<string[]> {
   return ordered;
 }
 
-async function shardsOf(pattern: string, extensions: readonly string[]): Promise<string[] | null> {
-  const facts = await stat(pattern).catch(() => null);
-  if (facts?.isFile()) return [resolve(pattern)];
-  const patterns = extensions.map((extension) => `**/*.${extension}`);
-  if (facts?.isDirectory()) return glob(patterns, { cwd: resolve(pattern), absolute: true, dot: false });
-  if (!isDynamicPattern(pattern)) return null;
-  const absolute = resolve(pattern);
-  return glob(absolute, { absolute: true, cwd: dirname(absolute), onlyFiles: true });
+/** What a pattern names, in the one form of a location. What is wrong with it is the user's to mend. */
+function locationOf(pattern: string, key: string, configPath: string): string {
+  try {
+    return absoluteLocation(pattern);
+  } catch (error) {
+    if (error instanceof StorageError) throw new UsageError(`${configPath}: ${key}: ${error.message}`);
+    throw error;
+  }
+}
+
+async function shardsOf(
+  pattern: string,
+  key: string,
+  configPath: string,
+  extensions: readonly string[],
+): Promise<string[] | null> {
+  const place = locationOf(pattern, key, configPath);
+  if ((await statObject(place)) !== null) return [place];
+  const storage = await storageOf(place);
+  const isFolder = !isS3(place) && (await stat(place).catch(() => null))?.isDirectory() === true;
+  const isGlob = !isFolder && isDynamicPattern(place);
+  const found: string[] = [];
+  const has = { any: isFolder };
+  for await (const { location } of storage.list(isGlob ? place : joinLocation(place, ''))) {
+    has.any = true;
+    // A glob says itself which files it means.
+    if (isGlob || extensions.some((extension) => location.endsWith(`.${extension}`))) found.push(location);
+  }
+  return has.any || isGlob ? found : null;
 }

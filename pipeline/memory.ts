@@ -14,9 +14,6 @@ const units: Readonly<Record<string, number>> = {
   tib: 1024 ** 4,
 };
 
-/** Reading needs room for a page of each column and the batch that it makes. */
-const leastBytes = 16 * 1024 ** 2;
-
 /** Bytes as a recipe or a flag gives them: a number, or a text such as `2GiB` or `512 MB`. Null when it is neither. */
 export function parseBytes(text: string): number | null {
   const [, digits, unit] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text) ?? [];
@@ -24,16 +21,20 @@ export function parseBytes(text: string): number | null {
   return digits === undefined || scale === undefined ? null : Math.floor(Number(digits) * scale);
 }
 
-/** A setting in bytes, 16 MiB at the least. */
-export const memorySchema = z.unknown().transform((value, context): number => {
-  const bytes = typeof value === 'number' ? value : parseBytes(String(value));
-  if (bytes !== null && Number.isSafeInteger(bytes) && bytes >= leastBytes) return bytes;
-  context.addIssue({
-    code: 'custom',
-    message: `bytes are expected, 16MiB at the least, such as 2GiB: it is ${value}`,
+/** A setting in bytes, at the least so many as `least` says in words. */
+export const bytesSchema = (least: string) =>
+  z.unknown().transform((value, context): number => {
+    const bytes = typeof value === 'number' ? value : parseBytes(String(value));
+    if (bytes !== null && Number.isSafeInteger(bytes) && bytes >= (parseBytes(least) ?? 0)) return bytes;
+    context.addIssue({
+      code: 'custom',
+      message: `bytes are expected, ${least} at the least, such as 2GiB: it is ${value}`,
+    });
+    return z.NEVER;
   });
-  return z.NEVER;
-});
+
+/** A setting in bytes of memory: reading needs room for a page of each column and the batch that it makes. */
+export const memorySchema = bytesSchema('16MiB');
 
 /** The value of `--memory`, in bytes. Throws a {@link UsageError} when it is no size. */
 export function memoryFlag(text: string): number {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { redact } from '../schemas/redact.ts';
+import { streamObject } from '../schemas/storage/open-storage.ts';
 import { UsageError } from './errors.ts';
 
 /** What a run's folder may hold: anything else in it isn't ours, and is never touched. */
@@ -53,9 +53,9 @@ export async function writeJson(path: string, value: unknown): Promise<void> {
   await writeText(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** Writes a text file whole or not at all. */
+/** Writes a text file whole or not at all, without the secrets that may be in the text. */
 export async function writeText(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.partial`, text);
+  await writeFile(`${path}.partial`, redact(text));
   await rename(`${path}.partial`, path);
 }
 
@@ -69,7 +69,10 @@ export interface FileFacts {
 /** A file's size and sha256, streamed. */
 export async function fileFacts(path: string, name: string = path): Promise<FileFacts> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  const { size } = await stat(path);
-  return { path: name, bytes: size, sha256: hash.digest('hex') };
+  let bytes = 0;
+  for await (const chunk of streamObject(path)) {
+    hash.update(chunk);
+    bytes += chunk.length;
+  }
+  return { path: name, bytes, sha256: hash.digest('hex') };
 }

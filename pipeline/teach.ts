@@ -8,6 +8,7 @@ import { initializeParameters, type Parameters } from '../models/towers.ts';
 import { loadTrainingState, type RunIdentity, saveTrainingState } from '../models/training-state.ts';
 import { createRandom } from '../schemas/random.ts';
 import type { EvaluationScores } from '../schemas/reports.ts';
+import { joinLocation } from '../schemas/storage/locations.ts';
 import { computeNameOf, openCompute, threadsOf } from './compute.ts';
 import type { Config } from './config.ts';
 import type { RunContext } from './curate.ts';
@@ -101,10 +102,10 @@ export async function teach(
 ): Promise<TeachReport> {
   const started = performance.now();
   const { towers } = config.teach;
-  const shards = await resolveShards([join(data, 'shards')], '--data', data);
+  const shards = await resolveShards([joinLocation(data, 'shards')], '--data', data);
   const curated = settings.fineTune;
   const curatedShards = curated
-    ? await resolveShards([join(curated, 'shards')], '--fine-tune', curated)
+    ? await resolveShards([joinLocation(curated, 'shards')], '--fine-tune', curated)
     : null;
   const fineTune = config.teach.fineTune ?? (curatedShards ? fineTuneOptionsSchema.parse({}) : null);
   const executor = await openCompute(config, run.configPath);

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { openShard } from '../schemas/parquet-reader.ts';
 import { inputKind, type PresetName, presets } from '../schemas/presets.ts';
 import type { StageContext } from '../schemas/stage.ts';
+import { nullUnlessStorage } from '../schemas/storage/errors.ts';
+import { statObject } from '../schemas/storage/open-storage.ts';
 import { shardNames } from './read-shards/keys.ts';
 import { readParquet } from './read-shards/read-parquet.ts';
 import { listOf, readTar } from './read-shards/read-tar.ts';
@@ -55,7 +57,7 @@ const isTar = (path: string) => path.toLowerCase().endsWith('.tar');
 /**
  * Reads shards in the order given as record batches of `rowTypes`, the preset's scores and `provenanceTypes`: parquet
  * page by page, tars member by member, so that memory hangs on neither the shards nor their row groups. What can't be
- * read is quarantined with its reason, and never ends the run.
+ * read is quarantined with its reason, and never ends the run; a storage that fails does, with a `StorageError`.
  */
 export async function* readShards(
   shards: readonly (string | ShardPart)[],
@@ -94,7 +96,9 @@ export async function* readShards(
 export async function countRows(shards: readonly string[]): Promise<number> {
   let rows = 0;
   for (const path of shards) {
-    const shard = await openShard(isTar(path) ? listOf(path) : path).catch(() => null);
+    const listed = isTar(path) ? listOf(path) : path;
+    if ((await statObject(listed)) === null) continue;
+    const shard = await openShard(listed).catch(nullUnlessStorage);
     for (const group of shard?.rowGroups ?? []) if (group.problem === null) rows += group.rows;
   }
   return rows;

@@ -54,6 +54,17 @@ describe('the bench of throughput', () => {
   }, 300_000);
 });
 
+describe('the bench of storage', () => {
+  it('reads the same rows from files, a store and both caches', async () => {
+    const figures = await benched('storage', '--rows', '64');
+    for (const name of ['s3OverFile', 's3DiskColdOverFile', 'warmOverCold', 'warmOverFile']) {
+      expect(figures[name]).toBeGreaterThan(0);
+    }
+    expect(figures.rows).toBe(64);
+    expect(figures.megabytes).toBeGreaterThan(3);
+  });
+});
+
 describe('the bench of duplicates', () => {
   it('builds a pool of the rows asked for, and prints its figures as one JSON object last', async () => {
     const args = ['--import', 'tsx', join(root, 'bench/main.ts'), 'duplicates', '--rows', '150', '--json'];

@@ -3,9 +3,14 @@ import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DuckDBInstance } from '@duckdb/node-api';
+import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../pipeline/config.ts';
-import { temporaryFolder } from './support.ts';
+import { createS3Storage } from '../schemas/storage/s3-storage.ts';
+import { storageSettingsSchema } from '../schemas/storage/settings.ts';
+import { noisePixels } from './stages/pictures.ts';
+import { settingsFor, startObjectStore } from './storage/object-store.ts';
+import { temporaryFolder, writeSource } from './support.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const program = join(root, 'pipeline/cli/assay.js');
@@ -105,6 +110,47 @@ describe('the guides', () => {
     expect(questions.length).toBeGreaterThan(1);
     for (const sql of questions) {
       expect((await ask(sql.replace('runs/demo/curated', 'runs/demo-curated'))).length).toBeGreaterThan(0);
+    }
+  });
+});
+
+describe('the guide to object storage', () => {
+  it('storage.md: its recipe and command work, on a store of this machine', async () => {
+    const store = await startObjectStore();
+    try {
+      const blocks = blocksOf(await guide('storage.md'));
+      expect(blocks.map(({ language }) => language)).toEqual(['yaml', 'sh']);
+      const [recipe, command] = blocks.map(({ text }) => text);
+      await writeFile(
+        join(folder, 's3.yaml'),
+        recipe?.replace('http://127.0.0.1:9000', store.endpoint) ?? '',
+      );
+      const storage = createS3Storage(settingsFor(store));
+      const raw = { width: 64, height: 64, channels: 3 } as const;
+      const image = await sharp(noisePixels(64, 64), { raw }).png().toBuffer();
+      const rows = [{ key: 'one', image, altTexts: ['a red apple on a plate'] }];
+      await writeSource(join(folder, 'one.parquet'), rows);
+      await storage.put('s3://pool/shards/one.parquet', await readFile(join(folder, 'one.parquet')));
+      const words = command?.trim().split(/\s+/) ?? [];
+      expect(words.slice(0, 2)).toEqual(['npx', 'assay']);
+      await execute(process.execPath, [program, ...words.slice(2)], { cwd: folder });
+      expect(await storage.stat('s3://pool/runs/mine/shards/00000.parquet')).not.toBeNull();
+      expect(await storage.stat('s3://pool/runs/mine/manifest.json')).not.toBeNull();
+      expect((await readdir(join(folder, 'cache'))).length).toBe(1);
+      await storage.close();
+    } finally {
+      await store.stop();
+    }
+  }, 120_000);
+
+  it('storage.md: its table names every setting and its default', async () => {
+    const text = await guide('storage.md');
+    const defaults: Record<string, unknown> = storageSettingsSchema.parse({});
+    for (const key of Object.keys(storageSettingsSchema.shape)) {
+      expect(text).toMatch(new RegExp(`\\| \`${key}`));
+      if (typeof defaults[key] === 'number' && key !== 'partBytes') {
+        expect(text).toMatch(new RegExp(`\\| \`${key}\` +\\| \`${defaults[key]}\` `));
+      }
     }
   });
 });

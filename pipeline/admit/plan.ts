@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
 import { openShard, type RowGroupFacts } from '../../schemas/parquet-reader.ts';
+import { nullUnlessStorage } from '../../schemas/storage/errors.ts';
+import { openObject } from '../../schemas/storage/open-storage.ts';
+import type { ByteSource } from '../../schemas/storage/storage.ts';
 import { countRows } from '../../stages/read-shards.ts';
 
 /** What a plan needs of one shard. */
@@ -64,33 +66,24 @@ const cutInto =
 
 /** Reads what a plan needs of a shard of a name. Throws only where the file can't be opened. */
 export async function readShardFacts(path: string, name: string): Promise<ShardFacts> {
-  const file = await open(path, 'r');
-  try {
-    const { size } = await file.stat();
-    const tail = await readTail(file, size);
-    const shard = await openShard(path).catch(() => null);
-    const identity = `${createHash('sha256').update(tail).digest('hex')}:${size}`;
-    if (shard === null) return { path, identity, name, rowGroups: [], rows: await countRows([path]) };
-    // What a footer says of a row group with a problem may be anything.
-    const sound = (group: RowGroupFacts) => (group.problem === null ? group : { rows: 0, bytes: 0 });
-    return { path, identity, name, rowGroups: shard.rowGroups.map(sound) };
-  } finally {
-    await file.close();
-  }
+  const source = await openObject(path);
+  const tail = await readTail(source);
+  const shard = await openShard(path).catch(nullUnlessStorage);
+  const identity = `${createHash('sha256').update(tail).digest('hex')}:${source.size}`;
+  if (shard === null) return { path, identity, name, rowGroups: [], rows: await countRows([path]) };
+  // What a footer says of a row group with a problem may be anything.
+  const sound = (group: RowGroupFacts) => (group.problem === null ? group : { rows: 0, bytes: 0 });
+  return { path, identity, name, rowGroups: shard.rowGroups.map(sound) };
 }
 
 const usualTail = 64 * 1024;
 
 /** A parquet file's footer, and its length and magic after it; of another file the last 64 KiB. */
-async function readTail(file: FileHandle, size: number): Promise<Uint8Array> {
-  const usual = await readLast(file, size, Math.min(size, usualTail));
+async function readTail(source: ByteSource): Promise<Uint8Array> {
+  const last = async (bytes: number) => Buffer.from((await source.read(source.size - bytes, bytes)).buffer);
+  const usual = await last(Math.min(source.size, usualTail));
   if (usual.length < 8 || usual.toString('latin1', usual.length - 4) !== 'PAR1') return usual;
   const footer = usual.readUInt32LE(usual.length - 8) + 8;
-  if (footer > size) return usual;
-  return footer <= usual.length ? usual.subarray(usual.length - footer) : await readLast(file, size, footer);
-}
-
-async function readLast(file: FileHandle, size: number, bytes: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, size - bytes);
-  return buffer.subarray(0, bytesRead);
+  if (footer > source.size) return usual;
+  return footer <= usual.length ? usual.subarray(usual.length - footer) : await last(footer);
 }

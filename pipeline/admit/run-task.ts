@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
 import type { Teacher } from '../../models/teacher.ts';
 import type { Stage, StageContext } from '../../schemas/stage.ts';
+import { useStorage } from '../../schemas/storage/open-storage.ts';
 import { checkImages } from '../../stages/check-images.ts';
 import { cleanTexts } from '../../stages/clean-texts.ts';
 import { fingerprintMeasure } from '../../stages/duplicates/fingerprint-column.ts';
@@ -56,6 +57,7 @@ export function taskFiles(folder: string) {
  * whichever process runs it and whatever ran before.
  */
 export function createTaskRunner(config: Config, teacher: () => Promise<Teacher | null>) {
+  useStorage(config.storage);
   const input = config.input as NonNullable<Config['input']>;
   const near = findsNear(config);
   const hasImages = readsImages(config);

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { printReport, runContext, type Shell } from './shell.ts';
+import { printReport, publishTo, runContext, type Shell } from './shell.ts';
 
 interface DistillFlags {
   readonly config: string;
@@ -15,19 +15,22 @@ export function addDistill(program: Command, shell: Shell): void {
     .command('distill')
     .description('train a learner on batches selected by learnability, beside uniform ones')
     .requiredOption('--config <file>', 'the recipe (YAML)')
-    .requiredOption('--data <dir>', "a curation run's folder")
-    .requiredOption('--out <dir>', "the run's folder")
+    .requiredOption('--data <dir>', "a curation run's folder, or s3://bucket/run")
+    .requiredOption('--out <dir>', "the run's folder, or s3://bucket/run")
     .option('--fresh', 'start over where a stopped run could go on')
     .option('--json', 'print the report as JSON')
     .action(async (options: DistillFlags) => {
       const { loadConfig } = await import('../config.ts');
       const { distill } = await import('../distill.ts');
+      const { openRunTarget } = await import('../publish-run.ts');
       const { writeDistillPage } = await import('../report/distill-page.ts');
       const { distillSummary } = await import('../report/summary.ts');
       const config = await loadConfig(options.config);
       const { data, out, fresh } = options;
-      const report = await distill(config, data, out, runContext(shell, options.config), { fresh });
-      await writeDistillPage(options.out, report);
-      printReport(report, distillSummary(report, options.out), options.json);
+      const target = await openRunTarget(out);
+      const report = await distill(config, data, target.folder, runContext(shell, options.config), { fresh });
+      await writeDistillPage(target.folder, report);
+      await publishTo(target, shell);
+      printReport(report, distillSummary(report, target.folder), options.json);
     });
 }

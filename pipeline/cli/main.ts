@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { StorageError } from '../../schemas/storage/errors.ts';
 import { UsageError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { version } from '../version.ts';
@@ -56,6 +57,9 @@ try {
   } else if (error instanceof UsageError) {
     log.error(error.message);
     process.exitCode = 2;
+  } else if (error instanceof StorageError) {
+    log.error(error.message);
+    process.exitCode = 1;
   } else if (stop.signal.aborted) {
     log.warn('stopped');
     process.exitCode ||= 130;

@@ -5,6 +5,7 @@ import PQueue from 'p-queue';
 import { batchOf } from '../../schemas/batches.ts';
 import { type OpenShard, openShard } from '../../schemas/parquet-reader.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
+import { throwStorageError } from '../../schemas/storage/errors.ts';
 import { type CheckImagesOptions, checkImagesOptionsSchema } from '../../stages/check-images.ts';
 import type { DecontaminateOptions } from '../../stages/decontaminate.ts';
 import { fingerprintMeasure } from '../../stages/duplicates/fingerprint-column.ts';
@@ -87,6 +88,7 @@ async function* evaluationRows(
   for (const path of shards) {
     const refuse = (why: string) => new UsageError(`decontaminate.shards: ${path}: ${why}`);
     const shard = await openShard(path).catch((error: Error) => {
+      throwStorageError(error);
       throw refuse(`cannot be read: ${error.message}`);
     });
     if (!shard.columns.includes(columns.image)) {
@@ -94,6 +96,7 @@ async function* evaluationRows(
     }
     for (const { index } of shard.rowGroups) {
       yield await readEvaluationRows(shard, index, columns).catch((error: Error) => {
+        throwStorageError(error);
         throw refuse(`row group ${index} cannot be read: ${error.message}`);
       });
     }

@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import {
   type Data,
@@ -10,6 +9,9 @@ import {
 } from 'apache-arrow';
 import { fromFloat16 } from '../../models/float16.ts';
 import { columnData } from '../../schemas/batches.ts';
+import { throwStorageError } from '../../schemas/storage/errors.ts';
+import { absoluteLocation, isS3 } from '../../schemas/storage/locations.ts';
+import { openObject, streamObject } from '../../schemas/storage/open-storage.ts';
 import { UsageError } from '../errors.ts';
 import { type Embeddings, type EmbeddingsTarget, keyText } from './embeddings.ts';
 
@@ -55,13 +57,12 @@ export function emptyTarget(rows: number): EmbeddingsTarget {
 }
 
 async function* batchesOf(path: string, isFile: boolean): AsyncGenerator<RecordBatch> {
-  const handle = isFile ? await open(path) : null;
+  const handle = isFile && !isS3(path) ? await open(absoluteLocation(path)) : null;
   try {
-    const reader = handle
-      ? await RecordBatchReader.from(handle)
-      : await RecordBatchReader.from(createReadStream(path));
+    const reader = handle ? await RecordBatchReader.from(handle) : await streamReader(path, isFile);
     for await (const batch of reader) yield batch;
   } catch (error) {
+    throwStorageError(error);
     if (error instanceof UsageError) throw error;
     throw new UsageError(
       `${path} can't be read as Arrow IPC: ${error instanceof Error ? error.message : error}`,
@@ -69,6 +70,13 @@ async function* batchesOf(path: string, isFile: boolean): AsyncGenerator<RecordB
   } finally {
     await handle?.close().catch(() => undefined);
   }
+}
+
+/** A file of an object store is held whole: its end, which says where its batches are, is read first. */
+async function streamReader(path: string, isFile: boolean) {
+  if (!isFile) return RecordBatchReader.from(streamObject(path));
+  const source = await openObject(path);
+  return RecordBatchReader.from(await source.read(0, source.size));
 }
 
 function checkColumns(path: string, schema: Schema, columns: readonly string[]): void {

@@ -1,5 +1,6 @@
-import { open } from 'node:fs/promises';
 import { openShard } from '../../schemas/parquet-reader.ts';
+import { StorageError, throwStorageError } from '../../schemas/storage/errors.ts';
+import { openObject } from '../../schemas/storage/open-storage.ts';
 import { UsageError } from '../errors.ts';
 import { type Embeddings, type EmbeddingsTarget, keyText } from './embeddings.ts';
 import { emptyTarget, readArrow } from './read-arrow.ts';
@@ -19,23 +20,20 @@ export async function readEmbeddings(path: string, columns: readonly string[]): 
 }
 
 async function magicOf(path: string): Promise<string> {
-  const file = await open(path).catch((error: NodeJS.ErrnoException) => {
-    throw new UsageError(
-      `${path} can't be opened: ${error.code === 'ENOENT' ? 'no such file' : error.message}`,
-    );
-  });
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(6), 0, 6, 0);
-    return buffer.subarray(0, bytesRead).toString('latin1');
+    const source = await openObject(path);
+    const bytes = await source.read(0, Math.min(6, source.size));
+    return Buffer.from(bytes.buffer).toString('latin1');
   } catch (error) {
-    throw new UsageError(`${path} can't be read: ${error instanceof Error ? error.message : error}`);
-  } finally {
-    await file.close();
+    if (!(error instanceof StorageError)) throw error;
+    if (error.problem === 'missing') throw new UsageError(`${path} can't be opened: no such file`);
+    throw error.problem === 'unavailable' ? error : new UsageError(`it can't be read: ${error.message}`);
   }
 }
 
 async function readParquet(path: string, columns: readonly string[]): Promise<Embeddings> {
   const shard = await openShard(path).catch((error: Error) => {
+    throwStorageError(error);
     throw new UsageError(`${path} can't be read as parquet: ${error.message}`);
   });
   const missing = ['key', ...columns].filter((name) => !shard.columns.includes(name));
@@ -64,6 +62,7 @@ async function readColumn<T>(path: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
+    throwStorageError(error);
     throw new UsageError(`${path} can't be read: ${error instanceof Error ? error.message : error}`);
   }
 }

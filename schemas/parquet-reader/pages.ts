@@ -1,5 +1,6 @@
 import type { ColumnMetaData, CompressionCodec, PageHeader, SchemaTree } from 'hyparquet';
 import { parquetHeader } from 'hyparquet/src/column.js';
+import { throwStorageError } from '../storage/errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { decompress } from './decompress.ts';
 import { decodeValues, type Values, type ValueType } from './encodings.ts';
@@ -97,6 +98,7 @@ export async function* readPages(
       if (page !== null) yield { ...page, held };
     }
   } catch (error) {
+    throwStorageError(error);
     if (error instanceof OverMemory) throw error;
     throw new Error(`column ${leaf.name}: ${error instanceof Error ? error.message : error}`);
   } finally {

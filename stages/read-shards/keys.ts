@@ -32,18 +32,14 @@ export async function shardNames(paths: readonly string[]): Promise<(path: strin
 
 /**
  * What tells shards of one name apart wherever they are: sha256 of a file's size, first and last 64 KiB, which hold
- * a parquet shard's footer. Of a file that can't be read it is that of nothing.
+ * a parquet shard's footer. Throws a `StorageError` when it can't be read.
  */
 export async function contentIdentity(path: string): Promise<string> {
   const hash = createHash('sha256');
-  try {
-    const source = await openByteSource(path);
-    const length = Math.min(sampledBytes, source.size);
-    hash.update(String(source.size));
-    hash.update(await source.read(0, length));
-    hash.update(await source.read(source.size - length, length));
-  } catch {
-    return hash.digest('hex');
-  }
+  const source = await openByteSource(path);
+  const length = Math.min(sampledBytes, source.size);
+  hash.update(String(source.size));
+  hash.update(await source.read(0, length));
+  hash.update(await source.read(source.size - length, length));
   return hash.digest('hex');
 }

@@ -2,6 +2,7 @@ import type { RecordBatch } from 'apache-arrow';
 import { createMemory, OverMemory } from '../../schemas/parquet-reader/memory.ts';
 import { type OpenShard, openShard, type RowGroupFacts } from '../../schemas/parquet-reader.ts';
 import type { StageContext } from '../../schemas/stage.ts';
+import { throwStorageError } from '../../schemas/storage/errors.ts';
 import { type PlannedColumn, planColumns } from './columns.ts';
 import { messageOf, type ReadOptions, refuseShard, type ShardReader, stage } from './reader.ts';
 import { soundBatch } from './row-batch.ts';
@@ -46,6 +47,7 @@ async function openOrRefuse(path: string, { kind }: ReadOptions, context: StageC
     if ('columns' in plan) return { shard, columns: plan.columns };
     refuseShard(context, path, plan.reason, plan.detail);
   } catch (error) {
+    throwStorageError(error);
     refuseShard(context, path, 'unreadable-shard', messageOf(error));
   }
   return null;
@@ -88,6 +90,7 @@ async function* readRowGroup(
     }
   } catch (error) {
     context.signal.throwIfAborted();
+    throwStorageError(error);
     quarantineRest(shard.path, group, done, error, context, places);
   } finally {
     for (const leaf of leaves) await leaf.close();

@@ -1,10 +1,11 @@
-import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Float32, type RecordBatch } from 'apache-arrow';
 import { batchOf, column } from '../../schemas/batches.ts';
 import type { Preset } from '../../schemas/presets.ts';
 import { provenanceTypes, rowTypes } from '../../schemas/rows.ts';
 import type { StageContext } from '../../schemas/stage.ts';
+import { throwStorageError } from '../../schemas/storage/errors.ts';
+import { statObject } from '../../schemas/storage/open-storage.ts';
 import { readParquet } from './read-parquet.ts';
 import { messageOf, type ReadOptions, refuseShard, type ShardReader, stage } from './reader.ts';
 import { addMember, isPartOfSample, type Sample, splitName, startSample, textsOf } from './samples.ts';
@@ -42,7 +43,7 @@ export const readTar: ShardReader = async function* (path, options, context) {
   }
 };
 
-/** A tar's samples, in order: members of one name in a row. Never throws. */
+/** A tar's samples, in order: members of one name in a row. Throws only what the storage throws. */
 async function* readSamples(
   path: string,
   { memory }: ReadOptions,
@@ -70,6 +71,7 @@ async function* readSamples(
     } else if (samples === 0 && sample === null)
       refuseShard(context, path, 'empty-shard', 'the tar has no samples');
   } catch (error) {
+    throwStorageError(error);
     refuseShard(context, path, 'unreadable-shard', `${messageOf(error)}, after ${samples} whole samples`);
     // What else the sample had is not known.
     if (sample !== null) sample.fault ??= { reason: 'cut-short', detail: 'the tar is unreadable after it' };
@@ -156,7 +158,7 @@ async function readList(
   options: ReadOptions,
   context: StageContext,
 ): Promise<Map<string, { rowGroup: number; row: number }> | null> {
-  if (!(await stat(path).catch(() => null))?.isFile()) return null;
+  if ((await statObject(path)) === null) return null;
   let problem: string | null = null;
   const listing: StageContext = {
     ...context,

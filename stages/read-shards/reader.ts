@@ -20,7 +20,7 @@ export interface ReadOptions {
 
 /**
  * Reads one shard of a kind of file, in order, in bounded memory. What can't be read is handed to the context's
- * quarantine, never thrown; of the rows, each is yielded or quarantined.
+ * quarantine, never thrown, unless the storage fails; of the rows, each is yielded or quarantined.
  */
 export type ShardReader = (
   path: string,

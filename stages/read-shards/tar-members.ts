@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { createReadStream } from 'node:fs';
 import { type Extract, extract, type Headers } from 'tar-stream';
 import { openByteSource } from '../../schemas/parquet-reader/byte-source.ts';
+import { throwStorageError } from '../../schemas/storage/errors.ts';
+import { streamObject } from '../../schemas/storage/open-storage.ts';
 import { messageOf } from './reader.ts';
 
 /** A member of a tar, as far as it was read. */
@@ -31,7 +32,7 @@ export async function* readTarMembers(
   wants: (name: string, size: number) => boolean,
 ): AsyncGenerator<TarMember> {
   const tar = extract();
-  const progress = { fed: 0, allowed: mostHeaderBytes };
+  const progress: Progress = { fed: 0, allowed: mostHeaderBytes, failure: null };
   const pumped = pump(path, tar, progress);
   try {
     for await (const entry of tar) {
@@ -57,6 +58,7 @@ export async function* readTarMembers(
       };
     }
   } catch (error) {
+    throwStorageError(progress.failure);
     const said = messageOf(error);
     throw new Error(/unexpected end of data/i.test(said) ? 'the tar is cut short' : said);
   } finally {
@@ -72,12 +74,18 @@ export async function hasTarEnd(path: string): Promise<boolean> {
   return tail.every((byte) => byte === 0);
 }
 
+interface Progress {
+  fed: number;
+  allowed: number;
+  /** Why feeding ended before the end. */
+  failure: unknown;
+}
+
 /** Feeds the file to the extractor, as fast as its members are taken. Never rejects: it destroys the extractor. */
-async function pump(path: string, tar: Extract, progress: { fed: number; allowed: number }): Promise<void> {
+async function pump(path: string, tar: Extract, progress: Progress): Promise<void> {
   const gone = new Promise<void>((resolve) => tar.once('close', () => resolve()));
-  const file = createReadStream(path, { highWaterMark: chunkBytes });
   try {
-    for await (const chunk of file as AsyncIterable<Buffer>) {
+    for await (const chunk of inChunks(streamObject(path))) {
       progress.fed += chunk.length;
       // Padding may be long; a header may not.
       if (progress.fed > progress.allowed + 2 * chunkBytes && chunk.some((byte) => byte !== 0)) {
@@ -88,8 +96,14 @@ async function pump(path: string, tar: Extract, progress: { fed: number; allowed
     }
     if (!tar.destroyed) tar.end();
   } catch (error) {
+    progress.failure = error;
     tar.destroy(error instanceof Error ? error : new Error(messageOf(error)));
-  } finally {
-    file.destroy();
+  }
+}
+
+/** Small pieces of larger ones: the extractor holds what it is handed. */
+async function* inChunks(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += chunkBytes) yield piece.subarray(at, at + chunkBytes);
   }
 }
