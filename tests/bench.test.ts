@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { benchTrain } from '../bench/train.ts';
 import { createOnnxExecutor } from '../models/onnx-executor.ts';
+import { questions } from '../pipeline/inspect/questions/index.ts';
 
 const root = new URL('..', import.meta.url).pathname;
 const execute = promisify(execFile);
@@ -24,6 +25,18 @@ describe('the bench of curation', () => {
     expect(figures.languageEnglishRecall).toBeGreaterThan(0.8);
     expect(figures.mismatchedAuc).toBeGreaterThan(0.7);
     expect(figures.boxesRecall).toBeGreaterThan(0.3);
+  }, 300_000);
+});
+
+describe('the bench of inspection', () => {
+  it('answers every ready question and pages of the gallery, and holds each against its goal', async () => {
+    const figures: Record<string, unknown> = await benched('inspect', '--rows', '2000');
+    expect(figures.rows).toBe(2000);
+    const names = [...Object.keys(questions), 'why', 'galleryPageAsWritten', 'galleryPageByScore'];
+    for (const name of names) {
+      expect(figures[`${name}Seconds`]).toBeGreaterThanOrEqual(0);
+      expect(figures[`${name}Goal`]).toMatch(name.startsWith('gallery') ? /: 0\.3 s$/ : /: 2 s$/);
+    }
   }, 300_000);
 });
 
