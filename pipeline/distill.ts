@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { saveTowers } from '../models/checkpoint.ts';
 import type { Executor } from '../models/executor.ts';
 import { exportTowersOnnx } from '../models/export-onnx.ts';
-import { loadTeacher } from '../models/teacher.ts';
 import { initializeParameters, type Parameters } from '../models/towers.ts';
 import type { RunIdentity } from '../models/training-state.ts';
 import { createRandom } from '../schemas/random.ts';
@@ -21,8 +20,9 @@ import { type PreparedRows, prepareRows } from './distill/prepare.ts';
 import { halfOf, runLearner, type TrainedLearner, uniformOptions } from './distill/run-learner.ts';
 import { openSelectionLog, type SelectionLog } from './distill/selections.ts';
 import { UsageError } from './errors.ts';
-import { resolveFile, resolveShards } from './inputs.ts';
+import { resolveShards } from './inputs.ts';
 import { prepareRunFolder, writeJson } from './run-folder.ts';
+import { openTeacher, resolveTeacher } from './teacher.ts';
 import { version } from './version.ts';
 
 interface Distillation {
@@ -238,8 +238,8 @@ async function scoreTeacher(
 ): Promise<EvaluationScores | null> {
   const { config, executor, run } = whole;
   if (!config.teacher || !config.evaluation) return null;
-  const path = await resolveFile(config.teacher.checkpoint, 'teacher.checkpoint', run.configPath);
-  const teacher = await loadTeacher(path, executor);
+  const path = await resolveTeacher(config.teacher, run.configPath, run);
+  const teacher = await openTeacher(path, executor, config);
   const set = await loadEvaluation(shards, teacher.imageSize, config.evaluation.images);
   const scores = await evaluate(teacher, set, false);
   await teacher.dispose();
