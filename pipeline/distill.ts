@@ -80,7 +80,11 @@ export async function distill(
   if (latest === null) await prepareRunFolder(folder);
   const work = join(folder, 'work');
   const { imageSize } = options.learner;
-  const rows = await prepareRows(shards, imageSize, work, run, latest !== null);
+  const { naflex, learner } = options;
+  const images = naflex
+    ? { patchSize: learner.patchSize, sequenceLength: Math.max(...naflex.sequenceLengths) }
+    : imageSize;
+  const rows = await prepareRows(shards, images, work, run, latest !== null);
   if (rows.teacher === null && needsTeacher(options)) {
     throw new UsageError(
       `--data: ${data} carries no teacher embeddings: curate it with teacher.checkpoint, or set distill.method: hard`,
@@ -211,7 +215,10 @@ async function trainOne(whole: Distillation, name: LearnerName): Promise<Trained
 }
 
 /** Throws when a super-batch is too small for the batches it serves, or the batch too odd to halve. */
-function checkSizes({ superBatch, batch, scoring, learner }: DistillOptions, configPath: string): void {
+function checkSizes(
+  { superBatch, batch, scoring, learner, naflex }: DistillOptions,
+  configPath: string,
+): void {
   const wrong = (message: string) => new UsageError(`${configPath}: ${message}`);
   const sizes = typeof superBatch === 'number' ? [superBatch] : superBatch.map(({ size }) => size);
   const least = Math.min(...sizes);
@@ -219,6 +226,7 @@ function checkSizes({ superBatch, batch, scoring, learner }: DistillOptions, con
   if (wanted > least) throw wrong(`distill.batch: ${wanted} pairs can't be selected of ${least}`);
   const { imagePool: pool } = scoring;
   if (pool === 1) return;
+  if (naflex) throw wrong('distill.naflex: needs scoring.imagePool 1: its own lengths vary the cost');
   if (batch % 2 !== 0)
     throw wrong(`distill.batch: must be even where scoring.imagePool is ${pool}, not ${batch}`);
   const patches = learner.imageSize / learner.patchSize;

@@ -16,6 +16,8 @@ export function positionWeights(shapes: Int32Array, sequenceLength: number, side
     if (height * width > sequenceLength) {
       throw new Error(`a grid of ${height} x ${width} patches is longer than ${sequenceLength}`);
     }
+    // A row that only fills the batch up has no patches.
+    if (height * width === 0) continue;
     const key = `${height} ${width}`;
     const grid = grids.get(key) ?? gridWeights(height, width, side);
     grids.set(key, grid);
