@@ -81,7 +81,9 @@ export async function request(
   { signal, retries = 4 }: HubOptions,
 ): Promise<Response> {
   const ask = async () => {
-    const response = await fetch(url, { headers, signal }).catch((error: Error) => {
+    // Sizes and stretches are of the files, not of what they are packed in on the way.
+    const plain = { 'accept-encoding': 'identity', ...headers };
+    const response = await fetch(url, { headers: plain, signal }).catch((error: Error) => {
       // A fetch that fails says why in its cause.
       const cause = error.cause instanceof Error ? error.cause.message || String(error.cause) : error.message;
       throw new Error(`${url}: ${cause || 'no answer'}`);
