@@ -200,6 +200,15 @@ describe('a folder that is not sound', () => {
     await refused(pattern);
   });
 
+  it('runs with weights beside the graph, and counts them among its files', async () => {
+    await writeToySiglip(folder);
+    await writeFile(join(folder, 'onnx', 'vision_model.onnx'), withExternalData(toyVision(), 'weights.bin'));
+    await writeFile(join(folder, 'onnx', 'weights.bin'), Buffer.alloc(4));
+    const towers = await openTowers(folder);
+    expect(towers.facts.files).toContain(join(folder, 'onnx', 'weights.bin'));
+    await towers.dispose();
+  });
+
   it("a tower's graph is scanned whole, however it is cut", async () => {
     await writeToySiglip(folder);
     const text = toyText();
