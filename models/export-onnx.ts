@@ -8,7 +8,7 @@ import { type Parameters, parameterShapes, type TowersConfig } from './towers.ts
 /**
  * Writes `image.onnx` (`images` [batch, H, W, 3] in [-1, 1]) and `text.onnx` (`tokens` int32 [batch, textTokens])
  * into a folder, which is made. Each holds its weights, takes any batch and gives unit rows `embeddings` [batch, d].
- * Throws when the parameters don't fit the config.
+ * `assay.json` says what similarities are multiplied by, and what is added. Throws when the parameters don't fit the config.
  */
 export async function exportTowersOnnx(
   config: TowersConfig,
@@ -29,6 +29,11 @@ export async function exportTowersOnnx(
     await writeFile(`${path}.tmp`, model);
     await rename(`${path}.tmp`, path);
   }
+  const logits = {
+    logitScale: Math.exp(parameters.logit_scale_log?.data[0] ?? 0),
+    logitBias: parameters.logit_bias?.data[0] ?? 0,
+  };
+  await writeFile(join(dir, 'assay.json'), `${JSON.stringify(logits, null, 2)}\n`);
 }
 
 /** A batch size to trace with that no other size is a multiple of: a prime above all of the model's own. */

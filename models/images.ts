@@ -45,6 +45,18 @@ export async function decodeRgb(
     .toBuffer();
 }
 
+/** Decodes an image as {@link decodeRgb} does, in its own size. */
+export async function decodeRgbWhole(bytes: Uint8Array, maxPixels: number): Promise<RgbImage> {
+  const { data, info } = await sharp(bytes, { limitInputPixels: maxPixels, failOn: 'error' })
+    .rotate()
+    .flatten({ background: '#ffffff' })
+    .toColourspace('srgb')
+    .removeAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  return { pixels: data, width: info.width, height: info.height };
+}
+
 /** Decodes an image as {@link decodeRgb} does, its longer side at most `side` pixels, never enlarged. */
 export async function decodeRgbWithin(bytes: Uint8Array, side: number, maxPixels: number): Promise<RgbImage> {
   const { data, info } = await sharp(bytes, { limitInputPixels: maxPixels, failOn: 'error' })

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { saveTowers } from '../models/checkpoint.ts';
@@ -31,6 +31,8 @@ export interface TeachingStageReport {
   readonly quality: number | null;
   /** Of the shards that its rows came from. */
   readonly sha256: string;
+  /** The sha256 of the recipe that curated them, as their run's manifest has it; null where there is none. */
+  readonly curatedBy: string | null;
   readonly steps: number;
   readonly learningRate: number;
   /** The mean over the last hundred steps. */
@@ -68,6 +70,8 @@ interface Teaching {
   readonly executor: Executor;
   readonly rows: PreparedRows;
   readonly poolDigest: string;
+  /** The recipes that curated the pool and the high-quality part. */
+  readonly curatedBy: { readonly pool: string | null; readonly fineTune: string | null };
   readonly fineTune:
     | (FineTuneOptions & { readonly shards: readonly string[] | null; readonly digest: string })
     | null;
@@ -127,6 +131,7 @@ export async function teach(
       executor,
       rows: await prepareRows(shards, towers.imageSize, work, run),
       poolDigest,
+      curatedBy: { pool: await recipeOf(data), fineTune: await recipeOf(curated ?? data) },
       fineTune: fineTune && { ...fineTune, shards: curatedShards, digest },
       identity,
       kept,
@@ -139,11 +144,19 @@ export async function teach(
 }
 
 async function teachFrom(teaching: Teaching): Promise<TeachReport> {
-  const { config, out, rows, fineTune, kept, poolDigest } = teaching;
+  const { config, out, rows, fineTune, kept, poolDigest, curatedBy } = teaching;
   const { towers, training } = config.teach;
   const { steps, learningRate } = training;
   const made: MadeFrom[] = [
-    { stage: 'pool', rows: rows.rows, quality: null, sha256: poolDigest, steps, learningRate },
+    {
+      stage: 'pool',
+      rows: rows.rows,
+      quality: null,
+      sha256: poolDigest,
+      curatedBy: curatedBy.pool,
+      steps,
+      learningRate,
+    },
   ];
   const initial = initializeParameters(towers, createRandom(`${config.seed}:teacher`), training);
   const pool = kept?.pool ?? (await trainOne(teaching, made, rows, initial, null));
@@ -151,7 +164,12 @@ async function teachFrom(teaching: Teaching): Promise<TeachReport> {
   if (fineTune) {
     const part = await fineTuningRows(teaching, pool.parameters);
     const quality = fineTune.shards ? null : fineTune.quality;
-    const facts = { quality, sha256: fineTune.digest, steps: fineTune.steps };
+    const facts = {
+      quality,
+      sha256: fineTune.digest,
+      curatedBy: curatedBy.fineTune,
+      steps: fineTune.steps,
+    };
     made.push({ stage: 'fine-tune', rows: part.rows, ...facts, learningRate: fineTune.learningRate });
     trained.push(await trainOne(teaching, made, part, pool.parameters, pool));
   }
@@ -172,6 +190,16 @@ async function teachFrom(teaching: Teaching): Promise<TeachReport> {
     evaluation: last.evaluation,
     stages,
   };
+}
+
+/** The digest of the recipe that a curation run's folder was made by; null where its manifest doesn't say. */
+async function recipeOf(folder: string): Promise<string | null> {
+  try {
+    const manifest: unknown = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
+    return z.looseObject({ configSha256: z.string() }).parse(manifest).configSha256;
+  } catch {
+    return null;
+  }
 }
 
 /** Trains the last of the stages so far. */

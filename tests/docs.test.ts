@@ -20,6 +20,7 @@ const execute = promisify(execFile);
 const guides = [
   'curate.md',
   'distill.md',
+  'models.md',
   'duplicates.md',
   'stages/mix-languages.md',
   'stages/balance-terms.md',

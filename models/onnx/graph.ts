@@ -9,7 +9,14 @@ const irVersion = 8;
 /** An attribute of a node: whole numbers are written as `int`, arrays as `ints`, texts as `string`. */
 export type Attribute = number | string | readonly number[];
 
-type TypedValues = Float32Array | Float64Array | Int32Array | Uint8Array | BigInt64Array;
+type TypedValues =
+  | Float32Array
+  | Float64Array
+  | Int32Array
+  | Int8Array
+  | Uint8Array
+  | Uint16Array
+  | BigInt64Array;
 
 interface GraphNode {
   readonly op: string;

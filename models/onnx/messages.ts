@@ -1,7 +1,16 @@
 import protobuf from 'protobufjs';
 
 /** `TensorProto.DataType` (onnx.proto). */
-export const dataTypes = { float32: 1, int32: 6, int64: 7, bool: 9, float64: 11 } as const;
+export const dataTypes = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+} as const;
 
 /** An element type of a traced tensor. */
 export type ElementType = keyof typeof dataTypes;

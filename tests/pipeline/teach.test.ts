@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadTowers } from '../../models/checkpoint.ts';
@@ -58,12 +58,21 @@ describe('a teacher of two stages', () => {
       .update(JSON.stringify([sha256]))
       .digest('hex');
     const made = [
-      { stage: 'pool', rows: 60, quality: null, sha256: whole, steps: 8, learningRate: 0.001 },
+      {
+        stage: 'pool',
+        rows: 60,
+        quality: null,
+        sha256: whole,
+        curatedBy: null,
+        steps: 8,
+        learningRate: 0.001,
+      },
       {
         stage: 'fine-tune',
         rows: expect.any(Number),
         quality: 0.5,
         sha256: whole,
+        curatedBy: null,
         steps: 7,
         learningRate: 0.0005,
       },
@@ -89,10 +98,12 @@ describe('a teacher of two stages', () => {
 
   it('takes a folder for its second stage, whole', async () => {
     const best = join(folder, 'best');
+    await writeFile(join(best, 'manifest.json'), '{"configSha256": "abc"}');
     const taught = await teach(recipe('  fineTune: {steps: 2}'), pool, at('folder'), context(), {
       fineTune: best,
     });
-    expect(taught.stages[1]).toMatchObject({ rows: 30, quality: null, steps: 2 });
+    expect(taught.stages[1]).toMatchObject({ rows: 30, quality: null, curatedBy: 'abc', steps: 2 });
+    expect(taught.stages[0]?.curatedBy).toBeNull();
     expect(taught.stages[1]?.sha256).not.toBe(taught.stages[0]?.sha256);
     const missing = teach(recipe(''), pool, at('none'), context(), { fineTune: join(folder, 'none') });
     await expect(missing).rejects.toThrow(/--fine-tune/);

@@ -1,0 +1,131 @@
+import type { RgbImage } from './images.ts';
+
+/** How what lies under a new sample is weighed. */
+export type Kernel = 'bilinear' | 'bicubic';
+
+/** For each new sample the first old one that it takes, and the weights of that one and those after it. */
+export interface Taps {
+  /** [to]. */
+  readonly first: Int32Array;
+  /** [to, width], zeros after the last that counts. */
+  readonly weights: Float64Array;
+  readonly width: number;
+}
+
+/** A grid of vectors in rows: [height, width, channels]. */
+export interface Grid {
+  readonly values: Float32Array;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+}
+
+const kernels: Readonly<Record<Kernel, { readonly support: number; at(x: number): number }>> = {
+  bilinear: { support: 1, at: (x) => Math.max(0, 1 - Math.abs(x)) },
+  // Keys' cubic with a = -1/2, Pillow's and JAX's.
+  bicubic: {
+    support: 2,
+    at(x) {
+      const t = Math.abs(x);
+      if (t < 1) return (1.5 * t - 2.5) * t * t + 1;
+      return t < 2 ? ((-0.5 * t + 2.5) * t - 4) * t + 2 : 0;
+    },
+  },
+};
+
+/**
+ * The weights of an antialiased resize of one axis: pixels' centres at halves, the kernel widened by the factor where
+ * the axis shrinks, the weights of each new sample adding up to 1 also at the edges (`jax.image.resize`, Pillow).
+ * Throws when a length isn't a whole number over 0.
+ */
+export function tapsOf(from: number, to: number, kernel: Kernel = 'bilinear'): Taps {
+  for (const length of [from, to]) {
+    if (!Number.isInteger(length) || length < 1) throw new Error(`an axis can't be ${length} long`);
+  }
+  const { support, at } = kernels[kernel];
+  const step = from / to;
+  const widening = Math.max(1, step);
+  const reach = support * widening;
+  const width = Math.min(from, Math.ceil(2 * reach) + 1);
+  const first = new Int32Array(to);
+  const weights = new Float64Array(to * width);
+  for (let i = 0; i < to; i += 1) {
+    const centre = (i + 0.5) * step;
+    const start = Math.max(0, Math.min(from - width, Math.ceil(centre - reach - 0.5)));
+    first[i] = start;
+    let sum = 0;
+    for (let k = 0; k < width; k += 1) {
+      const weight = at((start + k + 0.5 - centre) / widening);
+      weights[i * width + k] = weight;
+      sum += weight;
+    }
+    for (let k = 0; k < width; k += 1) weights[i * width + k] = (weights[i * width + k] as number) / sum;
+  }
+  return { first, weights, width };
+}
+
+/**
+ * Resizes an image to floats in [-1, 1], antialiased, without rounding in between: [height, width, 3]. Cubic overshoots
+ * are cut off, as they are where pixels are bytes.
+ */
+export function resampleRgb(
+  image: RgbImage,
+  size: { readonly height: number; readonly width: number },
+  kernel: Kernel = 'bilinear',
+): Float32Array {
+  const grid = { values: image.pixels, height: image.height, width: image.width, channels: 3 };
+  const { values } = resampleValues(grid, size, kernel);
+  for (let i = 0; i < values.length; i += 1) {
+    values[i] = Math.max(-1, Math.min(1, (values[i] as number) / 127.5 - 1));
+  }
+  return values;
+}
+
+/** Resizes a grid of vectors, such as position embeddings, antialiased. */
+export function resampleGrid(
+  grid: Grid,
+  size: { readonly height: number; readonly width: number },
+  kernel: Kernel = 'bilinear',
+): Grid {
+  return resampleValues(grid, size, kernel);
+}
+
+function resampleValues(
+  source: Omit<Grid, 'values'> & { readonly values: Float32Array | Uint8Array },
+  { height, width }: { readonly height: number; readonly width: number },
+  kernel: Kernel,
+): Grid {
+  const { channels } = source;
+  const across = tapsOf(source.width, width, kernel);
+  const narrow = new Float32Array(source.height * width * channels);
+  for (let y = 0; y < source.height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      const from = (y * source.width + (across.first[x] as number)) * channels;
+      const to = (y * width + x) * channels;
+      for (let c = 0; c < channels; c += 1) {
+        let sum = 0;
+        for (let k = 0; k < across.width; k += 1) {
+          sum +=
+            (across.weights[x * across.width + k] as number) *
+            (source.values[from + k * channels + c] as number);
+        }
+        narrow[to + c] = sum;
+      }
+    }
+  }
+  const down = tapsOf(source.height, height, kernel);
+  const row = width * channels;
+  const values = new Float32Array(height * row);
+  for (let y = 0; y < height; y += 1) {
+    const from = (down.first[y] as number) * row;
+    for (let k = 0; k < down.width; k += 1) {
+      const weight = down.weights[y * down.width + k] as number;
+      if (weight === 0) continue;
+      for (let i = 0; i < row; i += 1) {
+        values[y * row + i] =
+          (values[y * row + i] as number) + weight * (narrow[from + k * row + i] as number);
+      }
+    }
+  }
+  return { values, height, width, channels };
+}

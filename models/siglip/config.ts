@@ -1,0 +1,149 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Kernel } from '../resample.ts';
+import { fileOf, mostBytes, readJson } from './folder.ts';
+import { type LogitValues, readLogits } from './logits.ts';
+import { type Precision, precisionSuffixes, precisions } from './precisions.ts';
+import { createSiglipTokenizer, type SiglipTokenizer, type SiglipVersion } from './tokenizer.ts';
+
+/** How a model sees images. */
+export type Resolution =
+  | { readonly kind: 'fixed'; readonly side: number; readonly kernel: Kernel }
+  | { readonly kind: 'naflex'; readonly patchSize: number; readonly sequenceLength: number };
+
+/** What a folder says of its model, before any graph is opened. */
+export interface ModelFacts {
+  readonly version: SiglipVersion;
+  readonly resolution: Resolution;
+  /** Of the three channels: what is taken from values in [0, 1], and what they are then divided by. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  /** T: tokens of a text. */
+  readonly textTokens: number;
+  /** d as the config has it, or null where it doesn't say. */
+  readonly dimension: number | null;
+  readonly vocabulary: number | null;
+  readonly tokenize: SiglipTokenizer;
+  readonly logits: LogitValues;
+}
+
+const side = z.int().positive().max(8192);
+const count = z.int().positive().max(65_536);
+const channels = z.array(z.number()).length(3);
+
+const configSchema = z.looseObject({
+  model_type: z.enum(['siglip', 'siglip2'], {
+    error: ({ input }) => `'siglip' or 'siglip2' is expected, not ${JSON.stringify(input)}`,
+  }),
+  logit_scale: z.number().optional(),
+  logit_bias: z.number().optional(),
+  text_config: z
+    .looseObject({
+      max_position_embeddings: count.default(64),
+      vocab_size: z.int().positive().optional(),
+      projection_size: count.optional(),
+      hidden_size: count.optional(),
+    })
+    .prefault({}),
+  vision_config: z
+    .looseObject({
+      image_size: side.optional(),
+      patch_size: side.default(16),
+      num_patches: count.optional(),
+      hidden_size: count.optional(),
+    })
+    .prefault({}),
+});
+
+/** A size is one number, or a height and a width. */
+const sizeSchema = z.union([
+  side.transform((length) => ({ height: length, width: length })),
+  z.looseObject({ height: side, width: side }),
+]);
+
+const preprocessorSchema = z.looseObject({
+  size: sizeSchema.optional(),
+  patch_size: side.optional(),
+  max_num_patches: count.optional(),
+  resample: z.int().optional(),
+  image_mean: channels.default([0.5, 0.5, 0.5]),
+  image_std: channels.default([0.5, 0.5, 0.5]),
+});
+
+const anyObject = z.record(z.string(), z.unknown());
+
+/** Gemma's vocabulary, by which SigLIP 2 at a fixed resolution, whose `model_type` is `siglip`, is told from SigLIP. */
+const leastGemmaVocabulary = 200_000;
+
+/**
+ * Reads what a folder in the Hugging Face layout says of its SigLIP or SigLIP 2 model: `config.json`,
+ * `preprocessor_config.json`, `tokenizer.json` and, where there are any, `tokenizer_config.json`, `assay.json` and
+ * `model.safetensors`. Throws one line that names the file and what is wrong with it.
+ */
+export async function readModelFacts(folder: string): Promise<ModelFacts> {
+  const config = await readJson(folder, 'config.json', configSchema);
+  const preprocessor = await readJson(folder, 'preprocessor_config.json', preprocessorSchema);
+  const { text_config: text, vision_config: vision } = config;
+  const tokenizerFile = await readJson(folder, 'tokenizer.json', anyObject, { most: mostBytes.tokenizer });
+  const special = await readJson(folder, 'tokenizer_config.json', anyObject, { absent: {} });
+  const isSecond = config.model_type === 'siglip2' || (text.vocab_size ?? 0) >= leastGemmaVocabulary;
+  const version: SiglipVersion = isSecond ? 'siglip2' : 'siglip';
+  let tokenize: SiglipTokenizer;
+  try {
+    tokenize = createSiglipTokenizer(tokenizerFile, special, version);
+  } catch (error) {
+    const why = (error as Error).message.split('\n')[0];
+    throw new Error(`${join(folder, 'tokenizer.json')}: not a tokenizer of this model: ${why}`);
+  }
+  return {
+    version,
+    resolution: resolutionOf(folder, config, preprocessor),
+    mean: preprocessor.image_mean,
+    std: preprocessor.image_std,
+    textTokens: text.max_position_embeddings,
+    dimension: text.projection_size ?? vision.hidden_size ?? null,
+    vocabulary: text.vocab_size ?? null,
+    tokenize,
+    logits: await readLogits(folder, config, version),
+  };
+}
+
+function resolutionOf(
+  folder: string,
+  { model_type: type, vision_config: vision }: z.infer<typeof configSchema>,
+  preprocessor: z.infer<typeof preprocessorSchema>,
+): Resolution {
+  if (type === 'siglip2') {
+    const patchSize = preprocessor.patch_size ?? vision.patch_size;
+    const sequenceLength = preprocessor.max_num_patches ?? vision.num_patches ?? 256;
+    return { kind: 'naflex', patchSize, sequenceLength };
+  }
+  const square = vision.image_size ?? 224;
+  const { height, width } = preprocessor.size ?? { height: square, width: square };
+  if (height !== width) {
+    const path = join(folder, 'preprocessor_config.json');
+    throw new Error(`${path}: size: a square is expected, not ${width} x ${height}`);
+  }
+  // Pillow's numbers: 2 is bilinear, 3 bicubic, transformers' default of SigLIP.
+  return { kind: 'fixed', side: height, kernel: preprocessor.resample === 2 ? 'bilinear' : 'bicubic' };
+}
+
+/** The files of both towers. */
+export interface TowerFiles {
+  readonly vision: string;
+  readonly text: string;
+}
+
+/** The towers' files of each precision that is there whole. */
+export async function findTowerFiles(folder: string): Promise<Map<Precision, TowerFiles>> {
+  const found = new Map<Precision, TowerFiles>();
+  for (const precision of precisions) {
+    const name = (tower: string) => join('onnx', `${tower}_model${precisionSuffixes[precision]}.onnx`);
+    const [vision, text] = [
+      await fileOf(folder, name('vision'), mostBytes.graph),
+      await fileOf(folder, name('text'), mostBytes.graph),
+    ];
+    if (vision !== null && text !== null) found.set(precision, { vision, text });
+  }
+  return found;
+}
