@@ -1,10 +1,10 @@
 import { loadEld } from './eld.ts';
 import { loadFastText } from './fasttext.ts';
-import { readFeatures } from './features.ts';
 import type { Member, MemberName } from './member.ts';
 import { type LanguageModel, loadLanguageModel, type Pool } from './model-file.ts';
-import { languagesByScript, scoreNgrams } from './ngrams.ts';
+import { createNgramScorer, languagesByScript, type NgramScorer } from './ngrams.ts';
 import { placeOf, weightAt } from './pool-weights.ts';
+import { readWords, type TextWords } from './read-words.ts';
 
 /** The project's own identifier and the members that are pooled with it, loaded. */
 export interface Identifier {
@@ -16,6 +16,7 @@ export interface Identifier {
   readonly ownPool: Pool;
   /** Indices of the languages written in each script, [scripts]. */
   readonly candidates: readonly Int32Array[];
+  readonly scorer: NgramScorer;
 }
 
 /** What is made of one text, before it is pooled. */
@@ -65,20 +66,30 @@ export function identifierOf(model: LanguageModel, members: readonly Member[]): 
     pool: poolOf(members.map(({ name }) => name)),
     ownPool: poolOf([]),
     candidates: languagesByScript(model.scripts),
+    scorer: createNgramScorer(model),
   };
 }
 
+/** What of an identifier scores n-grams. */
+export type NgramPart = Pick<Identifier, 'candidates' | 'scorer'> & {
+  readonly model: Pick<LanguageModel, 'languages'>;
+};
+
 /** Scores a text by its n-grams. Null when it has no letter, or those of a script that no language is written in. */
-export function scoreText(
-  { model, candidates: byScript }: Pick<Identifier, 'model' | 'candidates'>,
-  text: string,
+export function scoreText(identifier: NgramPart, text: string): TextScores | null {
+  return scoreWords(identifier, readWords(text));
+}
+
+/** Scores a text's words as {@link scoreText} does. */
+export function scoreWords(
+  { model, candidates: byScript, scorer }: NgramPart,
+  words: TextWords,
 ): TextScores | null {
-  const features = readFeatures(text);
-  const candidates = byScript[features.script];
+  const candidates = byScript[words.script];
   if (candidates === undefined || candidates.length === 0) return null;
   const own = new Float64Array(model.languages.length);
-  scoreNgrams(model, features, candidates, own);
-  return { letters: features.letters, candidates, scores: [own] };
+  scorer.score(words, candidates, own);
+  return { letters: words.letters, candidates, scores: [own] };
 }
 
 /** Adds the members' scores of a text to those of its n-grams. */
@@ -98,12 +109,18 @@ export function askMembers(members: readonly Member[], text: string, scored: Tex
  */
 export function poolScores(pool: Pool, { letters, candidates, scores }: TextScores): Float64Array {
   const place = placeOf(letters);
-  const logits = new Float64Array(pool.biases.length).fill(Number.NEGATIVE_INFINITY);
-  for (const l of candidates) logits[l] = pool.biases[l] as number;
-  for (const [m, own] of scores.entries()) {
+  const { biases } = pool;
+  const logits = new Float64Array(biases.length).fill(Number.NEGATIVE_INFINITY);
+  for (let j = 0; j < candidates.length; j += 1) {
+    const l = candidates[j] as number;
+    logits[l] = biases[l] as number;
+  }
+  for (let m = 0; m < scores.length; m += 1) {
+    const own = scores[m] as Float64Array;
     const weight = weightAt(pool.weights[m] ?? [], place);
     const deviations = pool.deviations[m] ?? [];
-    for (const l of candidates) {
+    for (let j = 0; j < candidates.length; j += 1) {
+      const l = candidates[j] as number;
       logits[l] = (logits[l] as number) + (weight + (deviations[l] ?? 0)) * (own[l] as number);
     }
   }
