@@ -13,93 +13,135 @@ export function languagesByScript(written: readonly (readonly number[])[]): read
 /** Words that are remembered, and their longest, in code points, boundaries counted. */
 const [slots, mostPoints] = [2 ** 15, 26];
 
+/** Signed codes of 8 bits are read as unsigned ones, so much higher. */
+const bias = 128;
+/** Of so many n-grams the sums of codes stay within 16 bits. */
+const mostInLane = 255;
+const lanes = 0x00ff00ff;
+
 /** Scores texts by a model's n-grams. */
 export interface NgramScorer {
   /**
    * Writes scores [languages] of a text by the n-grams it has: the sum of theirs times n^-exponent, for the
-   * `candidates` alone (the languages that are written in its script, always the same), and 0 for the others.
+   * `candidates` alone (the languages that are written in its script), and 0 for the others.
    */
   score(words: TextWords, candidates: Int32Array, scores: Float64Array): void;
 }
 
 /**
  * Makes what scores texts. N-grams stand within words, and few words make most of all texts: what a word's n-grams
- * sum to is remembered, a word a slot of a fixed number, so that a text costs a sum over its words. Codes
- * are whole numbers and their sums exact: what is remembered changes no bit.
+ * sum to is remembered, a word a slot of a fixed number, so that a text costs a sum over its words. Sums of two
+ * languages share an integer, 16 bits each. Codes are whole numbers and their sums exact: neither changes a bit.
  */
-export function createNgramScorer({ table, buckets, languages, step, exponent }: LanguageModel): NgramScorer {
-  const width = languages.length;
+export function createNgramScorer(model: LanguageModel): NgramScorer {
+  const { buckets, step, exponent } = model;
+  const quads = Math.ceil(model.languages.length / 4);
+  const pairs = 2 * quads;
+  const codes = codesByFour(model, quads);
   const mask = buckets - 1;
-  const remembered = new Int16Array(slots * width);
+  const remembered = new Int32Array(slots * pairs);
   const spellings = new Uint32Array(slots * mostPoints);
   const lengths = new Uint8Array(slots);
-  const writings = new Uint8Array(slots);
-  const sums = new Int32Array(width);
-  let hashes = new Uint32Array((maxGram + 1) * mostPoints);
+  const word = new Int32Array(pairs);
+  const held = new Int32Array(pairs);
+  const sums = new Int32Array(4 * quads);
+  const inSlot = hashesOfWord(mostPoints);
 
-  /** Adds a word's n-grams to sums [languages] that stand at `at`. */
-  const addNgrams = (
-    points: Uint32Array,
-    start: number,
-    end: number,
-    candidates: Int32Array,
-    into: Int16Array | Int32Array,
-    at: number,
-  ) => {
-    const most = (end - start + 1) * (maxGram + 1);
-    if (hashes.length < most) hashes = new Uint32Array(most);
-    const count = hashWord(points, start, end, hashes, 0);
-    for (let i = 0; i < count; i += 1) {
-      const row = ((hashes[i] as number) & mask) * width;
-      for (let j = 0; j < candidates.length; j += 1) {
-        const l = candidates[j] as number;
-        into[at + l] = (into[at + l] as number) + (table[row + l] as number);
+  /** Sums hashes[from..to), at most {@link mostInLane} of them, into `word`: languages 4k and 4k + 2, then 4k + 1 and 4k + 3. */
+  const sumNgrams = (hashes: Uint32Array, from: number, to: number) => {
+    const less = Math.imul(bias * (to - from), 0x10001);
+    word.fill(-less);
+    const rowOf = (i: number) => ((hashes[i] as number) & mask) * quads;
+    let i = from;
+    // Four rows at a time: the sums are read and written once for all, and the rows wait for memory together.
+    for (; i + 4 <= to; i += 4) {
+      const [a, b, c, d] = [rowOf(i), rowOf(i + 1), rowOf(i + 2), rowOf(i + 3)];
+      for (let q = 0; q < quads; q += 1) {
+        const [s, t] = [codes[a + q] as number, codes[b + q] as number];
+        const [u, v] = [codes[c + q] as number, codes[d + q] as number];
+        const even = (s & lanes) + (t & lanes) + (u & lanes) + (v & lanes);
+        const odd = ((s >>> 8) & lanes) + ((t >>> 8) & lanes) + ((u >>> 8) & lanes) + ((v >>> 8) & lanes);
+        word[2 * q] = (word[2 * q] as number) + even;
+        word[2 * q + 1] = (word[2 * q + 1] as number) + odd;
+      }
+    }
+    for (; i < to; i += 1) {
+      const row = rowOf(i);
+      for (let q = 0; q < quads; q += 1) {
+        const four = codes[row + q] as number;
+        word[2 * q] = (word[2 * q] as number) + (four & lanes);
+        word[2 * q + 1] = (word[2 * q + 1] as number) + ((four >>> 8) & lanes);
       }
     }
   };
-  const isRemembered = ({ points, script }: TextWords, start: number, length: number, slot: number) => {
-    if (lengths[slot] !== length || writings[slot] !== script) return false;
-    const from = slot * mostPoints;
-    for (let i = 1; i < length - 1; i += 1) if (spellings[from + i] !== points[start + i]) return false;
+  /** Empties what is held of words into the sums of the text. */
+  const settle = () => {
+    for (let q = 0; q < quads; q += 1) {
+      for (let odd = 0; odd < 2; odd += 1) {
+        const both = held[2 * q + odd] as number;
+        const low = (both << 16) >> 16;
+        const l = 4 * q + odd;
+        sums[l] = (sums[l] as number) + low;
+        sums[l + 2] = (sums[l + 2] as number) + ((both - low) >> 16);
+      }
+    }
+    held.fill(0);
+  };
+  const isSpelt = (points: Uint32Array, start: number, length: number, slot: number) => {
+    if (lengths[slot] !== length) return false;
+    const from = slot * mostPoints - start;
+    const last = start + length - 1;
+    for (let i = start + 1; i < last; i += 1) if (spellings[from + i] !== points[i]) return false;
     return true;
   };
-  const remember = (words: TextWords, start: number, end: number, candidates: Int32Array, slot: number) => {
-    const { points, script } = words;
-    for (let i = start; i <= end; i += 1) {
-      spellings[slot * mostPoints + i - start] = points[i] as number;
-    }
-    lengths[slot] = end - start + 1;
-    writings[slot] = script;
-    remembered.fill(0, slot * width, (slot + 1) * width);
-    addNgrams(points, start, end, candidates, remembered, slot * width);
-  };
-  const addWord = (words: TextWords, start: number, end: number, candidates: Int32Array) => {
+  const slotOf = (points: Uint32Array, start: number, end: number): number => {
     const length = end - start + 1;
-    if (length > mostPoints) {
-      addNgrams(words.points, start, end, candidates, sums, 0);
-      return;
+    const slot = mixed(hashOf(points, start, end)) & (slots - 1);
+    if (isSpelt(points, start, length, slot)) return slot;
+    sumNgrams(inSlot, 0, hashWord(points, start, end, inSlot, 0));
+    remembered.set(word, slot * pairs);
+    spellings.set(points.subarray(start, end + 1), slot * mostPoints);
+    lengths[slot] = length;
+    return slot;
+  };
+  const addLongWord = (points: Uint32Array, start: number, end: number) => {
+    const hashes = hashesOfWord(end - start + 1);
+    const count = hashWord(points, start, end, hashes, 0);
+    for (let from = 0; from < count; from += mostInLane) {
+      settle();
+      sumNgrams(hashes, from, Math.min(count, from + mostInLane));
+      held.set(word);
     }
-    const slot = mixed(hashOf(words.points, start, end)) & (slots - 1);
-    // A word of Chinese characters counts for other languages in a Japanese text.
-    if (!isRemembered(words, start, length, slot)) remember(words, start, end, candidates, slot);
-    const from = slot * width;
-    for (let j = 0; j < candidates.length; j += 1) {
-      const l = candidates[j] as number;
-      sums[l] = (sums[l] as number) + (remembered[from + l] as number);
-    }
+    settle();
   };
   return {
     score(words, candidates, scores) {
+      const { points } = words;
       sums.fill(0);
-      let ngrams = 0;
+      let [ngrams, inHeld] = [0, 0];
       for (let start = 0; start + 1 < words.length; ) {
         const end = endOfWord(words, start);
-        if (end > 0) {
-          addWord(words, start, end, candidates);
-          ngrams += ngramsOf(end - start + 1);
-        }
+        const length = end - start + 1;
         start = Math.abs(end);
+        if (end < 0) continue;
+        const count = ngramsOf(length);
+        ngrams += count;
+        if (length > mostPoints) {
+          addLongWord(points, end - length + 1, end);
+          inHeld = 0;
+          continue;
+        }
+        if (inHeld + count > mostInLane) {
+          settle();
+          inHeld = 0;
+        }
+        inHeld += count;
+        const from = slotOf(points, end - length + 1, end) * pairs;
+        for (let p = 0; p < pairs; p += 1) {
+          held[p] = (held[p] as number) + (remembered[from + p] as number);
+        }
       }
+      settle();
       const scale = step * ngrams ** -exponent;
       scores.fill(0);
       for (let j = 0; j < candidates.length; j += 1) {
@@ -108,4 +150,18 @@ export function createNgramScorer({ table, buckets, languages, step, exponent }:
       }
     },
   };
+}
+
+function hashesOfWord(points: number): Uint32Array {
+  return new Uint32Array(points * (maxGram + 1));
+}
+
+/** The table's codes, unsigned, four languages an integer, [buckets, quads]. */
+function codesByFour({ table, buckets, languages }: LanguageModel, quads: number): Int32Array {
+  const width = languages.length;
+  const bytes = new Uint8Array(buckets * quads * 4);
+  for (let row = 0; row < buckets; row += 1) {
+    for (let l = 0; l < width; l += 1) bytes[row * quads * 4 + l] = (table[row * width + l] as number) + bias;
+  }
+  return new Int32Array(bytes.buffer);
 }
