@@ -80,14 +80,14 @@ export function scoreText(identifier: NgramPart, text: string): TextScores | nul
   return scoreWords(identifier, readWords(text));
 }
 
-/** Scores a text's words as {@link scoreText} does. */
+/** Scores a text's words as {@link scoreText} does, into an array [languages] where one is given. */
 export function scoreWords(
   { model, candidates: byScript, scorer }: NgramPart,
   words: TextWords,
+  own: Float64Array = new Float64Array(model.languages.length),
 ): TextScores | null {
   const candidates = byScript[words.script];
   if (candidates === undefined || candidates.length === 0) return null;
-  const own = new Float64Array(model.languages.length);
   scorer.score(words, candidates, own);
   return { letters: words.letters, candidates, scores: [own] };
 }
@@ -105,12 +105,17 @@ export function askMembers(members: readonly Member[], text: string, scored: Tex
 
 /**
  * Logits [languages] of a text: a bias of each language, and the scores times their weights, which depend on the
- * length of the text and on the language; -Infinity for languages that are not written in the text's script.
+ * length of the text and on the language; -Infinity for languages that are not written in the text's script. They are
+ * written to `logits` where that is given.
  */
-export function poolScores(pool: Pool, { letters, candidates, scores }: TextScores): Float64Array {
+export function poolScores(
+  pool: Pool,
+  { letters, candidates, scores }: TextScores,
+  logits: Float64Array = new Float64Array(pool.biases.length),
+): Float64Array {
   const place = placeOf(letters);
   const { biases } = pool;
-  const logits = new Float64Array(biases.length).fill(Number.NEGATIVE_INFINITY);
+  logits.fill(Number.NEGATIVE_INFINITY);
   for (let j = 0; j < candidates.length; j += 1) {
     const l = candidates[j] as number;
     logits[l] = biases[l] as number;

@@ -11,7 +11,7 @@ import {
 } from './identifier.ts';
 import { memberNames } from './member.ts';
 import type { LanguageModel, Pool } from './model-file.ts';
-import { readAsciiWords } from './read-words.ts';
+import { readAsciiWords, readWords } from './read-words.ts';
 
 /** The language of texts whose language cannot be told (BCP 47). */
 export const undetermined = 'und';
@@ -100,9 +100,9 @@ interface Judgement {
 /** What is e^-x of the likeliest language for a larger x is nothing beside it in a machine's numbers. */
 const negligible = 60;
 
-function judge(pool: Pool, scored: TextScores, logPrior: Float64Array): Judgement {
+function judge(pool: Pool, scored: TextScores, logPrior: Float64Array, into?: Float64Array): Judgement {
   const { candidates } = scored;
-  const logs = poolScores(pool, scored);
+  const logs = poolScores(pool, scored, into);
   let best = candidates[0] as number;
   for (let j = 0; j < candidates.length; j += 1) {
     const l = candidates[j] as number;
@@ -143,6 +143,11 @@ export function createLanguageFinder(identifier: Identifier, options: IdentifyOp
   const { sureScore, minScore } = options;
   const nothing: Identified = { language: undetermined, score: 0 };
   const priorOf = rememberPriors(identifier, options);
+  // Used again for every text.
+  const [ownScores, logits] = [
+    new Float64Array(model.languages.length),
+    new Float64Array(model.languages.length),
+  ];
   const unclear = new LRUCache<string, Identified>({ max: mostAnswers });
   const answerOf = ({ best, score }: Judgement): Identified => {
     const found = model.languages[best] as string;
@@ -150,7 +155,7 @@ export function createLanguageFinder(identifier: Identifier, options: IdentifyOp
   };
   const findAsked = (text: string, declared: string | null, scored: TextScores): Identified => {
     const asked = askMembers(members, text, scored);
-    return answerOf(judge(pool, asked, priorOf(declared)));
+    return answerOf(judge(pool, asked, priorOf(declared), logits));
   };
   const findUnclear = (text: string, declared: string | null, scored: TextScores): Identified => {
     if (text.length > mostCharacters) return findAsked(text, declared, scored);
@@ -163,12 +168,12 @@ export function createLanguageFinder(identifier: Identifier, options: IdentifyOp
   };
   const findScored = (scored: TextScores | null, declared: string | null, text: () => string): Identified => {
     if (scored === null) return nothing;
-    const own = judge(ownPool, scored, priorOf(declared));
+    const own = judge(ownPool, scored, priorOf(declared), logits);
     if (own.score >= sureScore || members.length === 0) return answerOf(own);
     return findUnclear(text(), declared, scored);
   };
   const findText = (text: string, declared: string | null) =>
-    findScored(scoreText(identifier, text), declared, () => text);
+    findScored(scoreWords(identifier, readWords(text), ownScores), declared, () => text);
   return {
     find: (texts, declared) => findText(joined(texts), declared),
     findBytes(bytes, from, to, declared) {
@@ -176,7 +181,7 @@ export function createLanguageFinder(identifier: Identifier, options: IdentifyOp
       const words = readAsciiWords(bytes, from, to);
       return words === null
         ? findText(text(), declared)
-        : findScored(scoreWords(identifier, words), declared, text);
+        : findScored(scoreWords(identifier, words, ownScores), declared, text);
     },
   };
 }
