@@ -41,11 +41,23 @@ export async function loadMembers(
   return Promise.all(names.map((name) => loaders[name](languages)));
 }
 
+const loaded = new Map<string, Promise<Identifier>>();
+
 /**
- * Loads the identifier: a model file, by default the program's own, and members. Throws when the file is no whole
- * model, or holds no pool for these members.
+ * Loads the identifier: a model file, by default the program's own, which is read once a process, and members. Throws
+ * when the file is no whole model, or holds no pool for these members.
  */
 export async function loadIdentifier(names: readonly MemberName[], path?: string): Promise<Identifier> {
+  if (path !== undefined) return readIdentifier(names, path);
+  const known = loaded.get(names.join());
+  if (known !== undefined) return known;
+  const loading = readIdentifier(names);
+  loaded.set(names.join(), loading);
+  loading.catch(() => loaded.delete(names.join()));
+  return loading;
+}
+
+async function readIdentifier(names: readonly MemberName[], path?: string): Promise<Identifier> {
   const model = await loadLanguageModel(path);
   return identifierOf(model, await loadMembers(names, model.languages));
 }
