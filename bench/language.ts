@@ -1,5 +1,5 @@
 import { type Identifier, identifierOf, loadMembers } from '../models/language/identifier.ts';
-import { identify, identifyOptionsSchema } from '../models/language/identify.ts';
+import { createLanguageFinder, identifyOptionsSchema } from '../models/language/identify.ts';
 import { memberNames } from '../models/language/member.ts';
 import { loadLanguageModel } from '../models/language/model-file.ts';
 import { readTrainingTexts } from '../pipeline/train-language.ts';
@@ -36,7 +36,8 @@ export async function benchLanguage(): Promise<Record<string, number | string>> 
     members.filter(({ name }) => options.members.includes(name)),
   );
   const own = (identifier: Identifier, declare: (text: EvaluationText) => string | null): Find => {
-    return (text) => identify(identifier, [text.text], declare(text), options);
+    const finder = createLanguageFinder(identifier, options);
+    return (text) => finder.find([text.text], declare(text));
   };
   const identifiers = new Map<string, Find>([
     ['assay', own(pooled, () => null)],

@@ -1,6 +1,7 @@
 import { askMembers, scoreText, type TextScores } from '../models/language/identifier.ts';
 import type { Member, MemberName } from '../models/language/member.ts';
 import type { LanguageModel, Pool } from '../models/language/model-file.ts';
+import { createNgramScorer } from '../models/language/ngrams.ts';
 import { knots, type Place, placeOf } from '../models/language/pool-weights.ts';
 import { createRandom } from '../schemas/random.ts';
 import type { LabelledText } from './train-language-corpus.ts';
@@ -43,6 +44,7 @@ export function poolSamples(
     if (group === undefined) groups.set(id, [text]);
     else group.push(text);
   }
+  const own = { model: identifier.model, candidates: byScript, scorer: createNgramScorer(identifier.model) };
   const samples: PoolSample[] = [];
   const totals = new Map<number, { weight: number; count: number }>();
   for (const group of groups.values()) {
@@ -50,7 +52,7 @@ export function poolSamples(
     for (let i = 0; i < count; i += 1) {
       const { language: code, text } = group[Math.floor((i * group.length) / count)] as LabelledText;
       const language = identifier.model.languages.indexOf(code);
-      const scored = scoreText({ ...identifier, candidates: byScript }, text);
+      const scored = scoreText(own, text);
       // Where one language alone is written in the script, or the text's own is not, there is nothing to learn.
       if (scored === null || scored.candidates.length < 2 || !scored.candidates.includes(language)) continue;
       // The kinds of a language weigh by the root of their number: few messages say more than as many names.

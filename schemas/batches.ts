@@ -1,6 +1,6 @@
 import {
   type Data,
-  type DataType,
+  DataType,
   Field,
   makeData,
   RecordBatch,
@@ -9,6 +9,7 @@ import {
   type Vector,
   vectorFromArray,
 } from 'apache-arrow';
+import { textData } from './parquet-reader/arrow-columns.ts';
 import { takeData } from './take.ts';
 
 /** A column to be: its Arrow type and one value a row (null where the row has none). */
@@ -21,6 +22,7 @@ export interface ColumnValues {
 export function dataOf(type: DataType, values: ArrayLike<unknown>): Data {
   const list = Array.isArray(values) ? values : Array.from(values);
   if (list.length === 0) return makeData({ type, length: 0, nullCount: 0 } as Parameters<typeof makeData>[0]);
+  if (DataType.isUtf8(type) && list.every((value) => typeof value === 'string')) return textData(type, list);
   const [chunk] = (vectorFromArray(list, type) as Vector).data;
   if (chunk === undefined) throw new Error(`no data for a column of type ${type}`);
   return chunk;

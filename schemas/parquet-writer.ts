@@ -1,8 +1,9 @@
 import { open, rename, rm } from 'node:fs/promises';
-import { type Data, DataType, type FixedSizeList, type RecordBatch, Vector } from 'apache-arrow';
+import { type Data, DataType, type FixedSizeList, type RecordBatch } from 'apache-arrow';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { columnData } from './batches.ts';
 import { parquetSchemaOf } from './parquet-schema.ts';
+import { writeColumn } from './parquet-writer/column-chunk.ts';
 import { compressors } from './zstd.ts';
 
 /** Options of {@link openParquetWriter}. */
@@ -53,14 +54,27 @@ export async function openParquetWriter(
   const flushRowGroup = async () => {
     if (pending.length === 0 || writer === undefined) return;
     const names = (pending[0] as RecordBatch).schema.names.map(String);
-    const columns = names.map((name) => ({
-      name,
-      data: pending.flatMap((batch) => valuesOf(columnData(batch, name))),
-      // An image's bytes are its own compression, and no dictionary is looked for among them.
-      ...(name === 'image' ? ({ codec: 'UNCOMPRESSED', encoding: 'PLAIN', statistics: false } as const) : {}),
-    }));
-    const total = columns[0]?.data.length ?? 0;
-    await writer.write({ columnData: columns, rowGroupSize: Math.max(1, total) });
+    const start = bytes.offset;
+    const columns = names.flatMap((name) =>
+      // An image's bytes are its own compression, and no bounds are looked for among them.
+      writeColumn(
+        bytes,
+        name,
+        pending.map((batch) => columnData(batch, name)),
+        name === 'image',
+      ),
+    );
+    const total = pending.reduce((sum, batch) => sum + batch.numRows, 0);
+    writer.row_groups.push({
+      columns,
+      total_byte_size: columns.reduce(
+        (sum, { meta_data }) => sum + (meta_data?.total_uncompressed_size ?? 0n),
+        0n,
+      ),
+      num_rows: BigInt(total),
+      total_compressed_size: BigInt(bytes.offset - start),
+    });
+    writer.num_rows += BigInt(total);
     await flushBytes();
     pending = [];
     pendingBytes = 0;
@@ -166,32 +180,4 @@ function addBytes(data: Data, sizes: Float64Array, rangeOf: (row: number) => [nu
       sizes[row] = (sizes[row] ?? 0) + width * (end - start);
     }
   }
-}
-
-/** The values of an Arrow chunk as parquet's writer wants them: plain arrays, objects for structs. */
-function valuesOf(data: Data): unknown[] {
-  const { type } = data;
-  const values: unknown[] = new Array(data.length);
-  if (DataType.isStruct(type)) {
-    const names = (type as { children: { name: string }[] }).children.map((child) => child.name);
-    const columns = data.children.map(valuesOf);
-    for (let i = 0; i < data.length; i += 1) {
-      values[i] = data.getValid(i)
-        ? Object.fromEntries(names.map((name, k) => [name, columns[k]?.[i] ?? null]))
-        : null;
-    }
-  } else if (DataType.isList(type) || DataType.isFixedSizeList(type)) {
-    const items = valuesOf(data.children[0] as Data);
-    const size = DataType.isFixedSizeList(type) ? (type as FixedSizeList).listSize : 0;
-    const offsets = data.valueOffsets as Int32Array;
-    for (let i = 0; i < data.length; i += 1) {
-      const start = size > 0 ? i * size : (offsets[i] ?? 0);
-      const end = size > 0 ? start + size : (offsets[i + 1] ?? 0);
-      values[i] = data.getValid(i) ? items.slice(start, end) : null;
-    }
-  } else {
-    const vector = new Vector([data]);
-    for (let i = 0; i < data.length; i += 1) values[i] = vector.get(i);
-  }
-  return values;
 }

@@ -1,11 +1,14 @@
-import type { RecordBatch, Vector } from 'apache-arrow';
+import type { Field, RecordBatch } from 'apache-arrow';
 import { z } from 'zod';
-import { column, withColumns } from '../schemas/batches.ts';
-import { curatedTypes, rowTypes } from '../schemas/rows.ts';
+import { column, columnData, dataOf, withColumns } from '../schemas/batches.ts';
+import { missingData } from '../schemas/parquet-reader/arrow-columns.ts';
+import { rowTypes } from '../schemas/rows.ts';
 import type { Stage, StageContext } from '../schemas/stage.ts';
+import { createTextBuilder, listsOf, type TextLists, textLists } from '../schemas/text-columns.ts';
 import { applyVerdicts, type FilterMode, filterModes, type Verdict } from '../schemas/verdicts.ts';
 import { drawText } from './texts/draw-text.ts';
 import { type JudgeOptions, judgeText, textFilters } from './texts/judge-text.ts';
+import { createIsPlain, type IsPlain } from './texts/plain-text.ts';
 import {
   excerpt,
   labelOf,
@@ -82,15 +85,13 @@ export function cleanRow(
  * Reads `key`; a batch without `alt_texts` has rows without texts.
  */
 export function cleanTexts(options: CleanTextsOptions): Stage {
+  const isPlain = createIsPlain(options);
   return {
     name: stage,
     async *run(batches, context) {
       for await (const batch of batches) {
         context.signal.throwIfAborted();
-        const altTexts = batch.getChild('alt_texts') as Vector | null;
-        const rows = Array.from({ length: batch.numRows }, (_, row) =>
-          cleanRow(altTexts?.get(row) as Iterable<string | null> | null, options),
-        );
+        const rows = cleanBatch(batch, options, isPlain);
         const cleaned =
           options.mode === 'label'
             ? labelled(batch, rows, options, context)
@@ -101,45 +102,87 @@ export function cleanTexts(options: CleanTextsOptions): Stage {
   };
 }
 
-function verdictOf({ wanted, unwanted }: RowTexts): Verdict | undefined {
-  if (wanted > 0) return undefined;
-  return { reason: 'no-alt-text', value: removedValue(unwanted), threshold: '1 alt-text' };
+/** A row's place among its batch's texts where its one text is plain and stays as it is, and else what was made of it. */
+type CleanedRow = number | RowTexts;
+
+function cleanBatch(batch: RecordBatch, options: CleanTextsOptions, isPlain: IsPlain): CleanedRow[] {
+  const lists = altTextsOf(batch);
+  return Array.from({ length: batch.numRows }, (_, row) => {
+    if (lists === null) return cleanRow(null, options);
+    const only = lists.only(row);
+    const isKept = only >= 0 && isPlain(lists.bytes, lists.offsets[only] ?? 0, lists.offsets[only + 1] ?? 0);
+    return isKept ? only : cleanRow(lists.texts(row), options);
+  });
 }
+
+function altTextsOf(batch: RecordBatch): TextLists | null {
+  return batch.getChild('alt_texts') === null ? null : textLists(columnData(batch, 'alt_texts'));
+}
+
+function verdictOf(row: CleanedRow): Verdict | undefined {
+  if (typeof row === 'number' || row.wanted > 0) return undefined;
+  return { reason: 'no-alt-text', value: removedValue(row.unwanted), threshold: '1 alt-text' };
+}
+
+const unwantedOf = (row: CleanedRow) => (typeof row === 'number' ? [] : named(row.unwanted));
 
 function dropped(
   batch: RecordBatch,
-  rows: readonly RowTexts[],
+  rows: readonly CleanedRow[],
   options: CleanTextsOptions,
   context: StageContext,
 ): RecordBatch | null {
   const kept = applyVerdicts(batch, rows.map(verdictOf), { stage, mode: 'drop' }, context);
   if (kept === null) return null;
-  const left = rows.filter(({ wanted }) => wanted > 0);
-  return withColumns(withTexts(kept, left, options), {
-    removed_texts: { type: removedTextsType, values: left.map(({ unwanted }) => named(unwanted)) },
+  const left = rows.filter((row) => typeof row === 'number' || row.wanted > 0);
+  const removed = left.map(unwantedOf);
+  const ends = new Int32Array(left.length + 1);
+  removed.forEach((texts, i) => {
+    ends[i + 1] = (ends[i] ?? 0) + texts.length;
+  });
+  const items = removed.flat();
+  const { type } = removedTextsType.children[0] as Field;
+  const itemsData = items.length > 0 ? dataOf(type, items) : missingData(type, 0);
+  return withColumns(withTexts(kept, left, altTextsOf(batch), options), {
+    removed_texts: listsOf(removedTextsType, ends, itemsData),
   });
 }
 
 function labelled(
   batch: RecordBatch,
-  rows: readonly RowTexts[],
+  rows: readonly CleanedRow[],
   options: CleanTextsOptions,
   context: StageContext,
 ): RecordBatch | null {
   const verdicts = rows.map((row) => {
     const whole = verdictOf(row);
-    return [...named(row.unwanted).map(labelOf), ...(whole === undefined ? [] : [whole])];
+    return [...unwantedOf(row).map(labelOf), ...(whole === undefined ? [] : [whole])];
   });
-  return applyVerdicts(withTexts(batch, rows, options), verdicts, { stage, mode: 'label' }, context);
+  const cleaned = withTexts(batch, rows, altTextsOf(batch), options);
+  return applyVerdicts(cleaned, verdicts, { stage, mode: 'label' }, context);
 }
 
-function withTexts(batch: RecordBatch, rows: readonly RowTexts[], { seed }: CleanTextsOptions): RecordBatch {
+/** The batch with its cleaned `alt_texts` and its `text`; `source` holds the texts that stay as they are. */
+function withTexts(
+  batch: RecordBatch,
+  rows: readonly CleanedRow[],
+  source: TextLists | null,
+  { seed }: CleanTextsOptions,
+): RecordBatch {
   const keys = column(batch, 'key');
-  const drawn = rows.map(({ texts }, i) =>
-    texts.length > 0 ? drawText(texts, String(keys.get(i)), seed) : '',
-  );
-  return withColumns(batch, {
-    alt_texts: { type: rowTypes.alt_texts, values: rows.map(({ texts }) => texts) },
-    text: { type: curatedTypes.text, values: drawn },
+  const bytes = source?.size ?? 0;
+  const altTexts = createTextBuilder(rows.length, bytes);
+  const drawn = createTextBuilder(rows.length, bytes);
+  rows.forEach((row, i) => {
+    if (typeof row !== 'number') {
+      for (const text of row.texts) altTexts.addText(text);
+      drawn.addText(row.texts.length > 0 ? drawText(row.texts, String(keys.get(i)), seed) : '');
+    } else if (source !== null) {
+      const [from, to] = [source.offsets[row] ?? 0, source.offsets[row + 1] ?? 0];
+      altTexts.addBytes(source.bytes, from, to);
+      drawn.addBytes(source.bytes, from, to);
+    }
+    altTexts.endList();
   });
+  return withColumns(batch, { alt_texts: altTexts.lists(rowTypes.alt_texts), text: drawn.texts() });
 }

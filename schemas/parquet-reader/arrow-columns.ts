@@ -70,9 +70,13 @@ export function structData(type: Struct, rows: number, children: readonly Data[]
 }
 
 /** A chunk of whole or single-precision numbers; null where there is none. */
-export function numberData(type: DataType, values: Int32Array | readonly (number | null)[]): Data {
-  if (values instanceof Int32Array && DataType.isInt(type)) {
-    return new Data(type, 0, values.length, 0, { [BufferType.DATA]: values });
+export function numberData(
+  type: DataType,
+  values: Int32Array | Float32Array | readonly (number | null)[],
+): Data {
+  const fits = values instanceof Int32Array ? DataType.isInt(type) : values instanceof Float32Array;
+  if (fits) {
+    return new Data(type, 0, values.length, 0, { [BufferType.DATA]: values as Int32Array });
   }
   const validity = createValidity(values.length);
   const numbers = DataType.isInt(type) ? new Int32Array(values.length) : new Float32Array(values.length);
@@ -86,17 +90,33 @@ export function numberData(type: DataType, values: Int32Array | readonly (number
 
 /** A chunk of texts; null where there is none. */
 export function textData(type: DataType, texts: readonly (string | null)[]): Data {
-  const values = new TextEncoder().encode(texts.join(''));
-  const characters = texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
-  const bytesIn = values.length === characters ? (text: string) => text.length : Buffer.byteLength;
   const offsets = new Int32Array(texts.length + 1);
   const validity = createValidity(texts.length);
+  let characters = 0;
   for (let i = 0; i < texts.length; i += 1) {
     const text = texts[i] ?? null;
     if (text === null) validity.clear(i);
-    offsets[i + 1] = (offsets[i] ?? 0) + (text === null ? 0 : bytesIn(text));
+    else characters += text.length;
+    offsets[i + 1] = characters;
   }
-  return chunk(type, texts.length, validity, { [BufferType.OFFSET]: offsets, [BufferType.DATA]: values });
+  const joined = Buffer.from(texts.join(''));
+  // Characters of one byte each, as most are, stand in the bytes where they stand in the texts.
+  const values = joined.length === characters ? joined : encodeEach(texts, offsets, 3 * characters);
+  return chunk(type, texts.length, validity, {
+    [BufferType.OFFSET]: offsets,
+    [BufferType.DATA]: new Uint8Array(values.buffer, values.byteOffset, values.length),
+  });
+}
+
+/** Each by itself: the halves of a character that two texts end and begin with don't make one. */
+function encodeEach(texts: readonly (string | null)[], offsets: Int32Array, most: number): Buffer {
+  const buffer = Buffer.allocUnsafeSlow(most);
+  let length = 0;
+  for (let i = 0; i < texts.length; i += 1) {
+    length += buffer.write(texts[i] ?? '', length);
+    offsets[i + 1] = length;
+  }
+  return buffer.subarray(0, length);
 }
 
 /** A chunk of a type of this project's rows in which every value is missing. */

@@ -18,26 +18,58 @@ attēls|nuotrauka|vaizdas|billede|uden titel|bilde|uten tittel|utan titel|mynd|r
 /** Whole texts that are a placeholder, lower-cased and without a closing number ("image 3", "Photo 2 of 7"). */
 export const placeholders: ReadonlySet<string> = new Set(placeholderWords);
 
-/** Phrases of shops and page footers: a text that has one speaks of the page, not of the picture. */
-export const footerPhrases = new RegExp(
+/**
+ * Phrases of shops and page footers, a row some of them, and beside them four characters, lower-case, of which every
+ * ASCII text has one that has any of the row's phrases: without them the phrases need not be looked for.
+ */
+const footers: readonly (readonly [phrases: string, marks: string])[] = [
+  ['all rights? reserved', 'rese'],
   [
-    'all rights? reserved',
     String.raw`\b(?:click|tap|hover|touch|roll over) (?:here|on (?:the )?(?:image|photo|picture)|(?:the )?(?:image|photo|picture)|to) (?:to |for )?(?:a )?(?:enlarge|zoom|view|see|expand|open|larger|full|download|buy|play)`,
-    String.raw`\bclick (?:here|image|to enlarge|to zoom|for (?:a )?larger)\b`,
-    String.raw`\bfree (?:\w+ )?(?:shipping|delivery|returns)\b`,
+    'clic|tap |hove|touc|roll',
+  ],
+  [String.raw`\bclick (?:here|image|to enlarge|to zoom|for (?:a )?larger)\b`, 'clic'],
+  [String.raw`\bfree (?:\w+ )?(?:shipping|delivery|returns)\b`, 'free'],
+  [
     String.raw`\b(?:add to (?:cart|basket|bag|wishlist)|buy now|shop now|order now|view larger image|read more|learn more|sign up|log ?in|subscribe now|powered by|terms (?:of use|and conditions)|privacy policy|cookie policy)\b`,
+    'add | now|view| mor|gn u|log |logi|powe|term|poli',
+  ],
+  [
     String.raw`\b(?:image|photo|picture) (?:not available|unavailable|coming soon|could not be loaded)\b`,
+    'vail|soon|load',
+  ],
+  [
     String.raw`\b(?:skip to (?:main )?content|this image has an empty alt attribute|its file name is)\b`,
+    'skip|attr|file',
+  ],
+  [
     'alle rechte vorbehalten|zum vergrößern (?:klicken|anklicken)|kostenloser versand|in den warenkorb',
-    'tous droits réservés|cliquez pour agrandir|livraison gratuite|ajouter au panier',
-    'todos los derechos reservados|haga? clic? para ampliar|envío gratis|añadir al carrito',
+    'rech|kost|renk',
+  ],
+  ['tous droits réservés|cliquez pour agrandir|livraison gratuite|ajouter au panier', 'cliq|livr|ajou'],
+  ['todos los derechos reservados|haga? clic? para ampliar|envío gratis|añadir al carrito', 'rese|plia'],
+  [
     'todos os direitos reservados|clique para ampliar|frete grátis|tutti i diritti riservati|spedizione gratuita',
+    'rese|cliq|tutt|sped',
+  ],
+  [
     'alle rechten voorbehouden|gratis verzending|wszelkie prawa zastrzeżone|darmowa dostawa|tüm hakları saklıdır',
-    'все права защищены|нажмите,? чтобы увеличить|бесплатная доставка|усі права захищені',
+    'rech|verz|darm',
+  ],
+  ['все права защищены|нажмите,? чтобы увеличить|бесплатная доставка|усі права захищені', ''],
+  [
     'جميع الحقوق محفوظة|版权所有|點擊放大|点击放大|包邮|無断転載|送料無料|クリックで拡大|무료배송|무료 배송|สงวนลิขสิทธิ์',
-  ].join('|'),
-  'iu',
-);
+    '',
+  ],
+];
+
+/** Phrases of shops and page footers: a text that has one speaks of the page, not of the picture. */
+export const footerPhrases = new RegExp(footers.map(([phrases]) => phrases).join('|'), 'iu');
+
+/** Of an ASCII text in which {@link footerPhrases} are found, lower-cased, one of these is a part; each has 4 characters. */
+export const footerMarks: readonly string[] = [
+  ...new Set(footers.flatMap(([, marks]) => (marks === '' ? [] : marks.split('|')))),
+];
 
 const extension =
   'jpe?g|jfif|png|gif|webp|bmp|tiff?|svg|avif|heic|heif|ico|psd|eps|pdf|mp4|mov|webm|php|aspx?|html?';

@@ -104,7 +104,7 @@ const checks: Readonly<
     if (raw.trim() === '') return { reason: 'empty', value: '' };
     return /\p{L}/u.test(text) ? null : '';
   },
-  placeholder: ({ lower }) => (placeholders.has(withoutNumber(lower)) ? '' : null),
+  placeholder: ({ lower }) => (isPlaceholder(lower) ? '' : null),
   footer: ({ text }) => footerPhrases.exec(text)?.[0] ?? null,
   boilerplate: ({ lower }, { boilerplate }) =>
     boilerplate.some((phrase) => phrase.toLowerCase() === lower) ? '' : null,
@@ -133,6 +133,11 @@ export const numberPatterns: readonly [RegExp, RegExp] = [
   /(?<![\s#(_-])[\s#(_-]*(?<!\d)\d+(?:\s?(?:of|\/|von|de|из)\s?\d+)?\)?$/u,
   /^[\s.[("'*_-]+|(?<![\s.:!)\]"'*_-])[\s.:!)\]"'*_-]+$/gu,
 ];
+
+/** Whether a text, lower-case, is a placeholder, be it with a number or signs. */
+export function isPlaceholder(lower: string): boolean {
+  return placeholders.has(withoutNumber(lower));
+}
 
 /** `image 3`, `Photo 2 of 7`, `[untitled]` without their number and signs. */
 function withoutNumber(text: string): string {

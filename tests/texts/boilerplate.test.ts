@@ -8,7 +8,7 @@ import { hostOf } from '../../pipeline/texts/text-file.ts';
 import { batchOf } from '../../schemas/batches.ts';
 import { createRandom } from '../../schemas/random.ts';
 import { curatedTypes, provenanceTypes, rowTypes } from '../../schemas/rows.ts';
-import { countedForm, countedText } from '../../stages/texts/counted-text.ts';
+import { countedBytes, countedForm, countedText } from '../../stages/texts/counted-text.ts';
 import { temporaryFolder } from '../support.ts';
 
 interface MadeRow {
@@ -97,6 +97,17 @@ const caption = (i: number) =>
   `one ${createRandom(`text ${i}`).pick(['cat', 'dog', 'cow'])} ${String.fromCharCode(97 + (i % 26), 97 + ((i / 26) | 0))}`;
 
 describe('counting texts', () => {
+  it('counts bytes as it counts their text', () => {
+    const parts = fc.constantFrom('a', 'Bc', '12', '0', ' ', '!', '.', '\u00e9', '\u732b', '\u00b2', '\n');
+    fc.assert(
+      fc.property(fc.array(parts, { maxLength: 12 }), (all) => {
+        const text = all.join('');
+        const bytes = Buffer.from(`0${text}0`);
+        expect(countedBytes(bytes, 1, bytes.length - 1)).toEqual(countedText(text));
+      }),
+    );
+  });
+
   it('takes texts that differ in case, signs and numbers only for one', () => {
     expect(countedForm('© 2019 Happy Shop — ALL rights: 3')).toBe('0 happy shop all rights 0');
     expect(countedText('Happy shop 1!')).toEqual(countedText('happy SHOP, 234'));
