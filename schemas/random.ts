@@ -53,6 +53,11 @@ export function hash64(text: string): bigint {
   return hasher.h64(text);
 }
 
+/** xxHash64 of bytes, unsigned. */
+export function hash64Bytes(bytes: Uint8Array): bigint {
+  return hasher.h64Raw(bytes);
+}
+
 /**
  * A float in [0, 1) drawn from a key and a seed by a hash (xxHash64): the same for a key whatever the order
  * of the rows or the split of the work.

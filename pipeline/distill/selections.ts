@@ -1,6 +1,6 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Float32, Int32, Utf8 } from 'apache-arrow';
+import { Float32, Int32, type RecordBatch, Utf8 } from 'apache-arrow';
 import type { Selection } from '../../models/selection/select-batch.ts';
 import { batchOf } from '../../schemas/batches.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
@@ -47,7 +47,7 @@ export async function openSelectionLog(folder: string, step: number): Promise<Se
   return {
     async add(step, superBatch, selection) {
       part ??= createSpool(join(folder, `${String(step).padStart(9, '0')}.arrows`));
-      await part.write(rowsOf(step, superBatch, selection));
+      await part.write(selectionRows(step, superBatch, selection));
     },
     keep,
     async write(path) {
@@ -72,7 +72,12 @@ async function partsIn(folder: string): Promise<{ name: string; begins: number }
   return names.map((name) => ({ name, begins: Number.parseInt(name, 10) }));
 }
 
-function rowsOf(step: number, superBatch: SuperBatch, selection: Selection) {
+/** A step's selected pairs as the columns of `selections.parquet`, in the order in which they were selected. */
+export function selectionRows(
+  step: number,
+  superBatch: Pick<SuperBatch, 'keys' | 'languages'>,
+  selection: Selection,
+): RecordBatch {
   const indices = Array.from(selection.indices);
   return batchOf({
     step: { type: types.step, values: indices.map(() => step) },
