@@ -1,11 +1,11 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { openShard } from '../../schemas/parquet-reader.ts';
 import type { DecodingOptions } from '../../stages/images/each-image.ts';
 import { curatedFacts, type TeacherFacts } from '../../stages/read-curated.ts';
-import { threadsOf } from '../compute.ts';
 import type { Config } from '../config.ts';
 import { digestOf } from '../distill/identity.ts';
 import { superBatchAt } from '../distill/options.ts';
@@ -86,6 +86,7 @@ export async function openFeed(config: Config, settings: FeedSettings): Promise<
   const shards = await resolveShards([join(settings.data, 'shards')], '--data', settings.data);
   const { rows, teacher } = await curatedFacts(shards);
   checkRecipe(config, configPath, settings.data, teacher);
+  if (options.views.locca) await checkLocca(shards, configPath);
   const work = join(out, 'work');
   const unlock = await prepareFolder(out, settings, {
     recipe: digestOf(decidingOf(config)),
@@ -109,7 +110,7 @@ export async function openFeed(config: Config, settings: FeedSettings): Promise<
     steps,
     stateEvery: options.stateEvery,
   });
-  const threads = threadsOf(config);
+  const threads = config.compute.threads ?? config.threads ?? availableParallelism();
   const { maxPixels, concurrency } = options;
   const learner = await openLearnerSlot(join(work, 'learner'), {
     maxBytes: options.maxLearnerBytes,
@@ -222,6 +223,14 @@ function checkRecipe(config: Config, path: string, data: string, teacher: Teache
     throw wrong(
       `feed.views.maskedPrediction.patch: ${crops.globalSide} pixels don't divide into patches of ${masked.patch}`,
     );
+  }
+}
+
+/** LocCa's targets are made when rows are curated. */
+async function checkLocca(shards: readonly string[], path: string): Promise<void> {
+  for (const shard of shards) {
+    if ((await openShard(shard)).columns.includes('locca')) continue;
+    throw new UsageError(`${path}: feed.views.locca: ${shard} has no column locca: curate with locca.enabled: true`);
   }
 }
 
