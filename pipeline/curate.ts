@@ -16,6 +16,7 @@ import { filterByScore } from '../stages/filter-by-score.ts';
 import { labelRegions } from '../stages/label-regions.ts';
 import type { MixPlan } from '../stages/mix/plan.ts';
 import { mixLanguages } from '../stages/mix-languages.ts';
+import { recordLineage } from '../stages/record-lineage.ts';
 import { createCaptionSample } from '../stages/regions/caption-sample.ts';
 import type { Detector } from '../stages/regions/detector.ts';
 import { genericWords } from '../stages/regions/generic-words.ts';
@@ -193,7 +194,8 @@ async function finish(
   if (config.locca.enabled) stages.push(addLoccaTargets(config.locca, config.seed));
   // Scores of the first pass are kept where no text was taken away since.
   if (teacher) stages.push(embedWithTeacher(teacher, embedOptions(config)));
-  stages.push(writeShards(join(folder, 'shards'), config.output, shardMetadata(config, teacher)));
+  const shards = writeShards(join(folder, 'shards'), config.output, shardMetadata(config, teacher));
+  stages.push(recordLineage(shards, join(folder, 'lineage'), config.output.shardRows));
   const chain = chainStages({ name: 'admitted', batches: admitted.batches() }, stages, context);
   const target = plan
     ? Object.values(plan.languages).reduce((sum, { quota }) => sum + quota, 0)
@@ -294,6 +296,6 @@ async function writeManifest(
       [...generic].sort().map(([language, words]) => [language, [...words].sort()]),
     ),
     rows: { read: report.read, kept: report.kept, dropped: report.dropped, quarantined: report.quarantined },
-    output: [...(await facts('shards')), ...(await facts('quarantine')), ...(await facts('dropped'))],
+    output: (await Promise.all(['shards', 'quarantine', 'dropped', 'lineage'].map(facts))).flat(),
   });
 }

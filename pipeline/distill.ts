@@ -55,7 +55,7 @@ export interface DistillSettings {
 /**
  * Distils a learner from the curated shards in `data`, twice from the same initial weights: from batches selected
  * by learnability and from uniform ones, of the same super-batches. Writes `metrics.jsonl`, `selections.parquet`,
- * checkpoints, the learner as ONNX and the report. A run that was stopped or killed goes on from the last state in its
+ * `offers.parquet`, checkpoints, the learner as ONNX and the report. A run that was stopped or killed goes on from the last state in its
  * `work` folder, and comes to the same bits as one that wasn't. Throws a {@link UsageError} when the recipe can't be
  * run, or the folder holds a stopped run of another recipe or other data.
  */
@@ -86,7 +86,7 @@ export async function distill(
       `--data: ${data} carries no teacher embeddings: curate it with teacher.checkpoint, or set distill.method: hard`,
     );
   }
-  const log = await openSelectionLog(join(work, 'selections'), kept.selected?.state.step ?? 0);
+  const log = await openSelectionLog(join(work, 'steps'), kept.selected?.state.step ?? 0, options);
   const metrics = await openMetrics(join(folder, 'metrics.jsonl'), latest?.metricsBytes ?? 0);
   const whole: Distillation = {
     config,
@@ -110,7 +110,7 @@ export async function distill(
     await mkdir(join(folder, 'checkpoints'));
     const selected = await trainOne(whole, 'selected');
     const uniform = options.baseline ? [await trainOne(whole, 'uniform')] : [];
-    await log.write(join(folder, 'selections.parquet'));
+    await log.write(folder);
     const largest = superBatchAt(options.superBatch, options.training.steps);
     const report: DistillReport = {
       kind: 'distillation',
@@ -193,7 +193,7 @@ async function trainOne(whole: Distillation, name: LearnerName): Promise<Trained
     signal: run.signal,
     task: run.progress.start(`training (${name})`, training.steps, 'steps'),
     onStep: (step) => metrics.add(step),
-    onSelection: (step, superBatch, selection) => log.add(step, superBatch, selection),
+    onSelection: (step, chosen) => log.add(step, chosen),
     resume: whole.kept[name]?.state,
     async keep(state) {
       await log.keep();

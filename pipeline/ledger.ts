@@ -27,7 +27,11 @@ export async function openLedger(folder: string): Promise<Ledger> {
     ...row,
     row_group: row.rowGroup,
   }));
-  const dropped = await openTable(join(folder, 'dropped'), droppedTypes, (row: DroppedRow) => ({ ...row }));
+  const dropped = await openTable(join(folder, 'dropped'), droppedTypes, (row: DroppedRow) => ({
+    ...row,
+    kept_key: row.kept,
+    row_group: row.rowGroup,
+  }));
   const counts = { quarantined: new Map<string, number>(), dropped: new Map<string, number>() };
   let shards = 0;
   return {

@@ -10,6 +10,7 @@ const ours = [
   'shards',
   'quarantine',
   'dropped',
+  'lineage',
   'checkpoints',
   'export',
   'work',
@@ -17,6 +18,7 @@ const ours = [
   'report.json',
   'report.html',
   'selections.parquet',
+  'offers.parquet',
   'metrics.jsonl',
 ];
 

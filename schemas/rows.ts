@@ -77,7 +77,7 @@ export const quarantineTypes = {
 
 /**
  * The columns of `dropped/*.parquet`: sound rows that a stage left out, with the value that decided and the threshold
- * that it was held against (null where nothing was measured).
+ * that it was held against (null where nothing was measured), and where it was read.
  */
 export const droppedTypes = {
   key: new Utf8(),
@@ -85,4 +85,9 @@ export const droppedTypes = {
   reason: new Utf8(),
   value: new Utf8(),
   threshold: new Utf8(),
+  /** The row that is kept in its place, of a duplicate. */
+  kept_key: new Utf8(),
+  /** Null before it is identified. */
+  language: new Utf8(),
+  ...provenanceTypes,
 } as const;

@@ -19,6 +19,14 @@ export interface DroppedRow {
   readonly value: string;
   /** Absent where nothing was measured. */
   readonly threshold?: string | undefined;
+  /** The key of the row that is kept in its place, of a duplicate. */
+  readonly kept?: string | undefined;
+  /** Its language, where that has been identified. */
+  readonly language?: string | undefined;
+  /** Where it was read, where the batch says so. */
+  readonly shard?: string | undefined;
+  readonly rowGroup?: number | undefined;
+  readonly row?: number | undefined;
 }
 
 /** What a stage is handed beside its batches: where the rows that don't go on are written down. */

@@ -1,5 +1,6 @@
 import { Field, List, type RecordBatch, Struct, Utf8 } from 'apache-arrow';
 import { column, takeRows, withColumns } from './batches.ts';
+import { tracesOf } from './provenance.ts';
 import type { StageContext } from './stage.ts';
 
 /** Why a filter doesn't want a row: the reason, the value that decided, and the threshold that it was held against. */
@@ -8,6 +9,8 @@ export interface Verdict {
   readonly value: string;
   /** Absent where nothing was measured: a file's name is one or it isn't. */
   readonly threshold?: string | undefined;
+  /** The key of the row that is kept in its place, of a duplicate. */
+  readonly kept?: string | undefined;
 }
 
 /** What a filter does with a row that it doesn't want: leave it out, or only say so in the column `labels`. */
@@ -46,7 +49,7 @@ export function applyVerdicts(
   verdicts.forEach((said, i) => {
     const [verdict] = listOf(said);
     if (verdict === undefined) kept.push(i);
-    else context.drop({ key: keys.get(i), stage: filter.stage, ...reasonOf(verdict) });
+    else context.drop({ key: keys.get(i), stage: filter.stage, ...reasonOf(verdict), ...tracesOf(batch, i) });
   });
   if (kept.length === batch.numRows) return batch;
   return kept.length > 0 ? takeRows(batch, kept) : null;
@@ -58,8 +61,8 @@ function listOf(said: Verdicts): readonly Verdict[] {
 }
 
 /** A verdict may carry more than what is written down of it. */
-function reasonOf({ reason, value, threshold }: Verdict): Verdict {
-  return threshold === undefined ? { reason, value } : { reason, value, threshold };
+function reasonOf({ reason, value, threshold, kept }: Verdict): Verdict {
+  return { reason, value, threshold, kept };
 }
 
 function withLabels(batch: RecordBatch, verdicts: readonly Verdicts[], stage: string) {

@@ -3,7 +3,7 @@ import PQueue from 'p-queue';
 import { z } from 'zod';
 import type { RgbImage } from '../models/images.ts';
 import { column, takeRows, withColumns } from '../schemas/batches.ts';
-import { imageBytes, originOf } from '../schemas/provenance.ts';
+import { imageBytes, originOf, tracesOf } from '../schemas/provenance.ts';
 import { rowTypes } from '../schemas/rows.ts';
 import type { Stage, StageContext } from '../schemas/stage.ts';
 import { applyVerdicts, filterModes } from '../schemas/verdicts.ts';
@@ -102,7 +102,7 @@ function settleBatch(
       kept.push(i);
       found.push(verdict);
     } else if (verdict.kind === 'drop') {
-      context.drop({ key: keys.get(i), stage, ...verdict.verdict });
+      context.drop({ key: keys.get(i), stage, ...verdict.verdict, ...tracesOf(batch, i) });
     } else {
       const { reason, detail } = verdict;
       context.quarantine({ ...originOf(batch, i), stage, reason, detail });

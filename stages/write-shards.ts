@@ -42,7 +42,7 @@ export function writeShards(
           const rows = selectColumns(batch, columnsToWrite(batch));
           for (let start = 0; start < batch.numRows; ) {
             if (shard === null) {
-              const path = join(folder, `${String(shards++).padStart(5, '0')}.parquet`);
+              const path = join(folder, shardName(shards++));
               const { rowGroupBytes } = options;
               shard = { writer: await openParquetWriter(path, { rowGroupBytes, metadata }), rows: 0 };
             }
@@ -64,6 +64,11 @@ export function writeShards(
       }
     },
   };
+}
+
+/** The file name of a run's n-th shard, from 0. */
+export function shardName(n: number): string {
+  return `${String(n).padStart(5, '0')}.parquet`;
 }
 
 function columnsToWrite(batch: RecordBatch): string[] {

@@ -7,6 +7,7 @@ import type { Random } from '../../schemas/random.ts';
 import type { SuperBatch } from '../../schemas/super-batch.ts';
 import type { TeacherFacts } from '../../stages/read-curated.ts';
 import type { DistillOptions } from './options.ts';
+import { type PairTerms, pairTerms } from './pair-terms.ts';
 import type { Scorer } from './scorer.ts';
 
 /** What batches are chosen with. */
@@ -36,6 +37,8 @@ export interface ChosenBatch {
   readonly indices: Uint32Array;
   /** Why each was chosen; null when they were drawn uniformly. */
   readonly selection: Selection | null;
+  /** What own scores are made of, of every pair of the super-batch; null as the selection is. */
+  readonly terms: PairTerms | null;
 }
 
 /** What continues a chooser: how far it is in the super-batches, and the scored one in use. */
@@ -71,6 +74,7 @@ interface Scored {
   readonly superBatch: SuperBatch;
   readonly learner: PairModel | null;
   readonly teacher: PairModel | null;
+  readonly terms: PairTerms;
   open: Uint32Array;
   uses: number;
 }
@@ -105,14 +109,15 @@ export function createChooser(chooser: ChooserOptions): Chooser {
     const { learner, open, uses } = left;
     left = null;
     const superBatch = await next();
-    return { superBatch, learner, teacher: teacherOf(chooser, superBatch), open, uses };
+    const teacher = teacherOf(chooser, superBatch);
+    return { superBatch, learner, teacher, terms: pairTerms(learner, teacher), open, uses };
   };
   return {
     async choose(trainer, last) {
       if (options.method === 'uniform') {
         const superBatch = await next();
         const indices = drawUniformly(superBatch.keys.length, options.batch, random);
-        return { superBatch, isFresh: true, indices, selection: null };
+        return { superBatch, isFresh: true, indices, selection: null, terms: null };
       }
       if (scored === null || scored.uses === reuse) {
         scored = await (ahead ?? scoredNext(trainer));
@@ -125,10 +130,10 @@ export function createChooser(chooser: ChooserOptions): Chooser {
         ahead.catch(() => {});
       }
       const selection = await selectFrom(chooser, scored);
-      const { superBatch } = scored;
+      const { superBatch, terms } = scored;
       scored.uses += 1;
       scored.open = without(scored.open, selection.indices, superBatch.keys.length);
-      return { superBatch, isFresh: scored.uses === 1, indices: selection.indices, selection };
+      return { superBatch, isFresh: scored.uses === 1, indices: selection.indices, selection, terms };
     },
     async settle() {
       await ahead;
@@ -159,7 +164,8 @@ async function scoreSuperBatch(
     };
   }
   const open = Uint32Array.from({ length: superBatch.keys.length }, (_, i) => i);
-  return { superBatch, learner, teacher: teacherOf(chooser, superBatch), open, uses: 0 };
+  const teacher = teacherOf(chooser, superBatch);
+  return { superBatch, learner, teacher, terms: pairTerms(learner, teacher), open, uses: 0 };
 }
 
 function teacherOf({ teacher }: ChooserOptions, superBatch: SuperBatch): PairModel | null {
@@ -180,7 +186,7 @@ export async function selectFrom(
     learner,
     teacher,
     open,
-  }: Omit<Scored, 'superBatch' | 'uses'> & { readonly superBatch: Pick<SuperBatch, 'languages'> },
+  }: Pick<Scored, 'learner' | 'teacher' | 'open'> & { readonly superBatch: Pick<SuperBatch, 'languages'> },
 ): Promise<Selection> {
   const selections: Selection[] = [];
   for (const { rows, batch } of strataOf(open, superBatch.languages, options)) {

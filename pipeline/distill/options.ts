@@ -87,6 +87,8 @@ export const distillOptionsSchema = z.strictObject({
   scoring: scoringOptionsSchema.prefault({}),
   /** Whether a second learner is trained on uniform batches, without distillation, to compare with. */
   baseline: z.boolean().default(true),
+  /** Whether every pair of every super-batch is recorded in `offers.parquet`, with its losses: B / b times the selections. */
+  recordOffers: z.boolean().default(true),
   sampling: z.enum(['gumbel', 'greedy']).default('gumbel'),
   /** The share of English in every super-batch. */
   english: z.number().min(0).max(1).default(0.9),

@@ -1,21 +1,28 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Float32, Int32, type RecordBatch, Utf8 } from 'apache-arrow';
-import type { Selection } from '../../models/selection/select-batch.ts';
 import { batchOf } from '../../schemas/batches.ts';
-import { openParquetWriter } from '../../schemas/parquet-writer.ts';
-import type { SuperBatch } from '../../schemas/super-batch.ts';
-import { createSpool, readSpool, type Spool } from '../spool.ts';
+import type { ChosenBatch } from './choose-batch.ts';
+import type { DistillOptions } from './options.ts';
+import { type PairTerms, selfScoreOf } from './pair-terms.ts';
+import { openStepLog } from './step-log.ts';
 
-/** The record of a run's selections, which becomes `selections.parquet`: which pair, at which step, and why. */
+/** The record of what a run was offered and what it selected: which pair, at which step, and why. */
 export interface SelectionLog {
-  add(step: number, superBatch: SuperBatch, selection: Selection): Promise<void>;
+  /** Adds a step's batch; one that was drawn uniformly has no reasons, and is left out. */
+  add(step: number, chosen: ChosenBatch): Promise<void>;
   /** Puts what was added on the disk: a run that goes on from here keeps it. */
   keep(): Promise<void>;
-  /** Writes `selections.parquet` from what was kept, or nothing where no pair was selected. */
-  write(path: string): Promise<void>;
+  /** Writes `selections.parquet` and `offers.parquet` of what was kept, or nothing where no pair was selected. */
+  write(folder: string): Promise<void>;
   close(): Promise<void>;
 }
+
+const termTypes = {
+  /** The learner's loss of the pair by itself. */
+  learner_loss: new Float32(),
+  /** The teacher's. */
+  teacher_loss: new Float32(),
+} as const;
 
 const types = {
   step: new Int32(),
@@ -30,54 +37,53 @@ const types = {
   self_score: new Float32(),
   /** Its score given the pairs selected before its chunk. */
   logit: new Float32(),
+  ...termTypes,
 } as const;
 
 /**
- * Opens the record in `folder`, in parts that each begin where the one before was kept. A run that goes on from a step
- * lets go of the parts that begin there or later: what they hold is selected again.
+ * Opens the records in `folder`. A run that goes on from a step lets go of what was recorded there or later: it comes
+ * again. The pairs of each super-batch are recorded once, when it is first chosen from, and only if the recipe asks.
  */
-export async function openSelectionLog(folder: string, step: number): Promise<SelectionLog> {
-  await mkdir(folder, { recursive: true });
-  for (const { name, begins } of await partsIn(folder)) if (begins >= step) await rm(join(folder, name));
-  let part: Spool | null = null;
-  const keep = async () => {
-    await part?.close();
-    part = null;
-  };
+export async function openSelectionLog(
+  folder: string,
+  step: number,
+  options: Pick<DistillOptions, 'recordOffers' | 'method'>,
+): Promise<SelectionLog> {
+  const selections = await openStepLog(join(folder, 'selections'), step);
+  const offers = options.recordOffers ? await openStepLog(join(folder, 'offers'), step) : null;
   return {
-    async add(step, superBatch, selection) {
-      part ??= createSpool(join(folder, `${String(step).padStart(9, '0')}.arrows`));
-      await part.write(selectionRows(step, superBatch, selection));
+    async add(step, chosen) {
+      if (chosen.selection === null) return;
+      await selections.add(step, selectionRows(step, chosen));
+      if (chosen.isFresh) await offers?.add(step, offerRows(step, chosen, options.method));
     },
-    keep,
-    async write(path) {
-      await keep();
-      const writer = await openParquetWriter(path);
-      try {
-        for (const { name } of await partsIn(folder)) {
-          for await (const batch of readSpool(join(folder, name))) await writer.write(batch);
-        }
-      } catch (error) {
-        await writer.abort();
-        throw error;
-      }
-      await writer.close();
+    async keep() {
+      await selections.keep();
+      await offers?.keep();
     },
-    close: keep,
+    async write(to) {
+      await selections.write(join(to, 'selections.parquet'));
+      await offers?.write(join(to, 'offers.parquet'));
+    },
+    async close() {
+      await selections.close();
+      await offers?.close();
+    },
   };
-}
-
-async function partsIn(folder: string): Promise<{ name: string; begins: number }[]> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.arrows')).sort();
-  return names.map((name) => ({ name, begins: Number.parseInt(name, 10) }));
 }
 
 /** A step's selected pairs as the columns of `selections.parquet`, in the order in which they were selected. */
 export function selectionRows(
   step: number,
-  superBatch: Pick<SuperBatch, 'keys' | 'languages'>,
-  selection: Selection,
+  {
+    superBatch,
+    selection,
+    terms,
+  }: Pick<ChosenBatch, 'selection' | 'terms'> & {
+    readonly superBatch: Pick<ChosenBatch['superBatch'], 'keys' | 'languages'>;
+  },
 ): RecordBatch {
+  if (selection === null) throw new Error('uniform batches are not selected');
   const indices = Array.from(selection.indices);
   return batchOf({
     step: { type: types.step, values: indices.map(() => step) },
@@ -88,5 +94,26 @@ export function selectionRows(
     language: { type: types.language, values: indices.map((i) => superBatch.languages[i] ?? '') },
     self_score: { type: types.self_score, values: Array.from(selection.selfScores) },
     logit: { type: types.logit, values: Array.from(selection.logits) },
+    ...termColumns(terms, indices),
   });
+}
+
+function offerRows(step: number, { superBatch, terms }: ChosenBatch, method: DistillOptions['method']) {
+  const indices = superBatch.keys.map((_, i) => i);
+  const scores = indices.map((i) => terms && selfScoreOf(terms, method, i));
+  return batchOf({
+    step: { type: types.step, values: indices.map(() => step) },
+    index: { type: types.index, values: indices },
+    key: { type: types.key, values: [...superBatch.keys] },
+    self_score: { type: types.self_score, values: scores },
+    ...termColumns(terms, indices),
+  });
+}
+
+function termColumns(terms: PairTerms | null, indices: readonly number[]) {
+  const values = (of: Float64Array | null | undefined) => indices.map((i) => of?.[i] ?? null);
+  return {
+    learner_loss: { type: termTypes.learner_loss, values: values(terms?.learner) },
+    teacher_loss: { type: termTypes.teacher_loss, values: values(terms?.teacher) },
+  };
 }

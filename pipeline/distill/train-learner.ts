@@ -2,14 +2,13 @@ import { learningRateAt } from '../../models/adam.ts';
 import { tokenize, tokenLength } from '../../models/byte-tokenizer.ts';
 import { bucketOf, type Embedder } from '../../models/embedder.ts';
 import { normalizePixels } from '../../models/pixels.ts';
-import type { Selection } from '../../models/selection/select-batch.ts';
 import type { TaughtRows, Trainer } from '../../models/trainer.ts';
 import type { Random } from '../../schemas/random.ts';
 import type { EvaluationScores, LearnerReport } from '../../schemas/reports.ts';
 import type { SuperBatch } from '../../schemas/super-batch.ts';
 import type { TeacherFacts } from '../../stages/read-curated.ts';
 import type { Task } from '../progress.ts';
-import { createChooser } from './choose-batch.ts';
+import { type ChosenBatch, createChooser } from './choose-batch.ts';
 import { addLanguages, type DriftCounts } from './drift.ts';
 import type { LearnerState } from './learner-state.ts';
 import type { DistillOptions, TrainingOptions } from './options.ts';
@@ -43,7 +42,7 @@ export interface LearnerRun {
   readonly signal: AbortSignal;
   readonly task: Task;
   readonly onStep: (metrics: StepMetrics) => Promise<void>;
-  readonly onSelection: (step: number, superBatch: SuperBatch, selection: Selection) => Promise<void>;
+  readonly onSelection: (step: number, chosen: ChosenBatch) => Promise<void>;
   readonly evaluate: (last: boolean) => Promise<EvaluationScores | null>;
   /** What a run that was stopped had come to; the trainer holds its weights and moments. */
   readonly resume?: LearnerState | null | undefined;
@@ -85,10 +84,10 @@ export async function trainLearner(run: LearnerRun): Promise<{ report: LearnerRe
       run.signal.throwIfAborted();
       const last = step + 1 === steps;
       const chosen = await chooser.choose(trainer, last);
-      const { superBatch, indices, selection } = chosen;
+      const { superBatch, indices } = chosen;
       if (chosen.isFresh) addLanguages(drift.offered, superBatch.languages);
       addLanguages(drift.selected, languagesOf(superBatch, indices));
-      if (selection) await run.onSelection(step, superBatch, selection);
+      await run.onSelection(step, chosen);
       const learningRate = rateOf(training, step);
       const result = await trainer.step({
         ...inputsOf(superBatch, indices, options.learner.textTokens),

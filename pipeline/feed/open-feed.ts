@@ -230,7 +230,9 @@ function checkRecipe(config: Config, path: string, data: string, teacher: Teache
 async function checkLocca(shards: readonly string[], path: string): Promise<void> {
   for (const shard of shards) {
     if ((await openShard(shard)).columns.includes('locca')) continue;
-    throw new UsageError(`${path}: feed.views.locca: ${shard} has no column locca: curate with locca.enabled: true`);
+    throw new UsageError(
+      `${path}: feed.views.locca: ${shard} has no column locca: curate with locca.enabled: true`,
+    );
   }
 }
 

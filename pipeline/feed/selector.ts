@@ -2,6 +2,7 @@ import type { PairModel } from '../../models/selection/pair-model.ts';
 import { createRandom } from '../../schemas/random.ts';
 import type { TeacherFacts } from '../../stages/read-curated.ts';
 import { drawUniformly, type SelectingOptions, selectFrom } from '../distill/choose-batch.ts';
+import { pairTerms } from '../distill/pair-terms.ts';
 import { selectionRows } from '../distill/selections.ts';
 import type { Journal, RecordedSelection } from './journal.ts';
 import { halvesOf } from './record-columns.ts';
@@ -100,8 +101,9 @@ export function createSelector(selector: SelectorOptions): Selector {
     if (options.method === 'uniform') {
       const indices = drawUniformly(rows.length, options.batch, random);
       const zeros = new Float64Array(options.batch);
-      const selection = { indices, chunks: new Uint32Array(options.batch), selfScores: zeros, logits: zeros };
-      return selectionRows(step, named, selection);
+      const chunks = new Uint32Array(options.batch);
+      const selection = { indices, chunks, selfScores: zeros, logits: zeros };
+      return selectionRows(step, { superBatch: named, selection, terms: null });
     }
     const teacher = options.method === 'hard' ? null : teacherOf(selector.teacher, rows);
     const selection = await selectFrom(
@@ -111,7 +113,7 @@ export function createSelector(selector: SelectorOptions): Selector {
       // Scores that overflow are the trainer's to mend, and change nothing.
       throw new Refusal(422, error.message);
     });
-    return selectionRows(step, named, selection);
+    return selectionRows(step, { superBatch: named, selection, terms: pairTerms(model, teacher) });
   };
   const gather = (step: number, { rank, world }: Rank, part: PairModel, count: number) => {
     if (gathering !== null && (gathering.step !== step || gathering.world !== world)) {

@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 import { arrowStream } from '../../schemas/arrow-stream.ts';
 import { viewsAt } from '../../stages/views/schedule.ts';
 import { superBatchAt } from '../distill/options.ts';
-import { guardAccess } from './access.ts';
+import { addGuard } from '../http/guard.ts';
 import { answerMetadata, selectedAnswer, selectionAnswer, superBatchAnswer } from './answers.ts';
 import { embeddingsOf } from './embeddings-body.ts';
 import type { OpenFeed } from './open-feed.ts';
@@ -61,7 +61,7 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
       .code(404)
       .send({ error: `${request.method} ${request.url.split('?')[0]?.slice(0, 100)}: no such endpoint` }),
   );
-  guardAccess(app, { host, token, open: ['/v1/health'] });
+  addGuard(app, { host, token });
   app.addHook('onRequest', async (request, reply) => {
     if (request.method !== 'POST') return;
     if (bodies >= mostBodies) throw new Refusal(503, `${bodies} bodies are being read: try again`);

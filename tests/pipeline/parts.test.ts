@@ -82,7 +82,8 @@ describe('the ledger', () => {
     ledger.quarantine({ ...where, key: 'k', row: 4, reason: 'no-key' });
     ledger.quarantine({ ...where, key: null, row: null, reason: 'unreadable-shard' });
     ledger.drop({ key: 'd', stage: 'mix-languages', reason: 'over-share', value: 'de' });
-    ledger.drop({ key: 'e', stage: 'mix-languages', reason: 'over-share', value: 'fr' });
+    const at = { shard: 's.parquet', rowGroup: 2, row: 7, language: 'fr', kept: 'k' };
+    ledger.drop({ key: 'e', stage: 'mix-languages', reason: 'over-share', value: 'fr', ...at });
     await ledger.close();
     expect(ledger.dropped()).toEqual([{ stage: 'mix-languages', reason: 'over-share', rows: 2 }]);
     expect(ledger.quarantined()).toEqual([{ stage: 'read-shards', reason: 'no-key', rows: 1 }]);
@@ -91,6 +92,11 @@ describe('the ledger', () => {
     expect(shard.columns).toEqual(['key', 'shard', 'row_group', 'row', 'stage', 'reason', 'detail']);
     const { row, reason } = await shard.readRowGroup(0, ['row', 'reason']);
     expect([row?.[0], row?.[1] ?? null, reason?.[1]]).toEqual([4, null, 'unreadable-shard']);
+    const dropped = await openShard(join(folder, 'dropped', '00000.parquet'));
+    const traces = ['kept_key', 'language', 'shard', 'row_group', 'row'];
+    const values = await dropped.readRowGroup(0, traces);
+    expect(traces.map((name) => values[name]?.[0] ?? null)).toEqual([null, null, null, null, null]);
+    expect(traces.map((name) => values[name]?.[1])).toEqual(['k', 'fr', 's.parquet', 2, 7]);
   });
 
   it('leaves files with a schema also when nothing was handed in', async () => {
@@ -98,7 +104,8 @@ describe('the ledger', () => {
     await (await openLedger(folder)).close();
     expect(await readdir(join(folder, 'dropped'))).toEqual(['00000.parquet']);
     const shard = await openShard(join(folder, 'dropped', '00000.parquet'));
-    expect(shard.columns).toEqual(['key', 'stage', 'reason', 'value', 'threshold']);
+    expect(shard.columns.slice(0, 5)).toEqual(['key', 'stage', 'reason', 'value', 'threshold']);
+    expect(shard.columns.slice(5)).toEqual(['kept_key', 'language', 'shard', 'row_group', 'row']);
   });
 });
 

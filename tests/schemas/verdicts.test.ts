@@ -11,11 +11,12 @@ const labelsOf = (given: ReturnType<typeof applyVerdicts>) =>
 describe('a filter that drops', () => {
   const filter = { stage: 'judge', mode: 'drop' } as const;
 
-  it('hands over the rows that it does not want, with reason and value alone', () => {
+  it('hands over the rows that it does not want, with reason, value, what is kept for them and where they were', () => {
     const { context, dropped } = rememberingContext();
-    const more = { ...verdict('bad'), kept: 'z' };
+    const more = { ...verdict('bad'), kept: 'z', other: 1 };
     expect(keysOf(applyVerdicts(batch, [undefined, more, undefined], filter, context))).toEqual(['a', 'c']);
-    expect(dropped).toEqual([{ key: 'b', stage: 'judge', reason: 'bad', value: 'bad!' }]);
+    const at = { shard: 'a.parquet', rowGroup: 0, row: 1 };
+    expect(dropped).toEqual([{ key: 'b', stage: 'judge', reason: 'bad', value: 'bad!', kept: 'z', ...at }]);
   });
 
   it('gives the same batch when every row is wanted, and none when none is', () => {

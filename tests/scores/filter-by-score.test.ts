@@ -38,7 +38,7 @@ describe('the filter by score', () => {
     const { context, dropped } = rememberingContext();
     const kept = await runStage(filterByScore(0.25, 'drop'), context, scored([0.25, 0.5, 0.125]));
     expect(valuesOf(kept, 'key')).toEqual(['row-0', 'row-1']);
-    expect(dropped).toEqual([
+    expect(dropped).toMatchObject([
       {
         key: 'row-2',
         stage: 'filter-by-score',

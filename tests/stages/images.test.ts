@@ -89,8 +89,17 @@ describe('checking images', () => {
     const out = await runStage(checkImages(options), context, readBatch(rows));
     expect(valuesOf(out, 'key')).toEqual(['good', 'also']);
     expect(valuesOf(out, 'width')).toEqual([20, 30]);
-    expect(dropped).toEqual([
-      { key: 'tiny', stage: 'check-images', reason: 'too-small', value: '4 px', threshold: '16 px' },
+    expect(dropped).toMatchObject([
+      {
+        key: 'tiny',
+        stage: 'check-images',
+        reason: 'too-small',
+        value: '4 px',
+        threshold: '16 px',
+        shard: 'a.parquet',
+        rowGroup: 0,
+        row: 1,
+      },
     ]);
     expect(quarantined).toMatchObject([{ key: 'none', shard: 'a.parquet', rowGroup: 0, row: 2 }]);
   });

@@ -45,7 +45,7 @@ describe('dropping boilerplate', () => {
       [{ text: 'visit our shop', reason: 'boilerplate', value: '62 images', threshold: '50 images' }],
       [],
     ]);
-    expect(dropped).toEqual([
+    expect(dropped).toMatchObject([
       {
         key: 'b',
         stage: 'drop-boilerplate',
