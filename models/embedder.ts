@@ -1,8 +1,17 @@
 import { tokenize, tokenLength } from './byte-tokenizer.ts';
 import { type CompiledProgram, type Executor, type HeldTensor, isHeld, type Program } from './executor.ts';
 import { checkParameters, flatten, type Layout } from './flat-parameters.ts';
-import { embedImages, embedTokens, type Parameters, parameterShapes, type TowersConfig } from './towers.ts';
-import { splitProgram } from './train-program.ts';
+import { emptyPatches, type PatchBatch } from './naflex/patchify.ts';
+import { patchValues } from './naflex/values.ts';
+import {
+  embedImages,
+  embedPatches,
+  embedTokens,
+  type Parameters,
+  parameterShapes,
+  type TowersConfig,
+} from './towers.ts';
+import { patchInputs, patchTensors, splitProgram } from './train-program.ts';
 
 /** What an embedder is made of. */
 export interface EmbedderOptions {
@@ -21,6 +30,8 @@ export interface EmbedderOptions {
 export interface Embedder {
   /** [count, H, W, 3] in [-1, 1] to unit rows [count * d]. Throws when the length isn't that of `count` images. */
   embedImages(images: Float32Array, count: number): Promise<Float32Array>;
+  /** NaFlex's patches to unit rows [count * d]. */
+  embedPatches(images: PatchBatch): Promise<Float32Array>;
   /** Texts to unit rows [count * d], in their order; each is run at the narrowest width that holds it. */
   embedTexts(texts: readonly string[]): Promise<Float32Array>;
   /** Floating-point operations of all runs so far, as the executor counts them; null where it doesn't. */
@@ -53,6 +64,21 @@ export function imageProgram(config: TowersConfig, parameters: Parameters, batch
       if (images === undefined) throw new Error("the image tower was given no 'images'");
       return { embeddings: embedImages(config, weights, images, pool) };
     },
+  };
+}
+
+/** An image tower that takes NaFlex's patches, [B, N, ...], as a program; the weights are its constants. */
+export function patchProgram(
+  config: TowersConfig,
+  parameters: Parameters,
+  batch: number,
+  sequenceLength: number,
+): Program {
+  return {
+    name: 'patches',
+    inputs: patchInputs(config, batch, sequenceLength),
+    constants: ofTower(parameters, 'image.'),
+    build: (tensors) => ({ embeddings: embedPatches(config, tensors, patchTensors(tensors)) }),
   };
 }
 
@@ -129,6 +155,24 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
         data.set(images.subarray(from * imageLength, (from + used) * imageLength));
         const input = { shape: [batch, imageSize, imageSize, 3], dtype: 'float32', data } as const;
         const { embeddings } = await program.run({ ...given, images: input });
+        addFlops(program);
+        rows.set(rowsOf(embeddings?.data, used * d), from * d);
+      }
+      return rows;
+    },
+    async embedPatches(images) {
+      const { count, sequenceLength: n } = images;
+      const length = n * config.patchSize ** 2 * 3;
+      const program = await programOf(`patches ${n}`, () => patchProgram(config, parameters, batch, n));
+      const given = await weightsOf('image.');
+      const rows = new Float32Array(count * d);
+      for (let from = 0; from < count; from += batch) {
+        const used = Math.min(batch, count - from);
+        const part = emptyPatches(batch, { patchSize: config.patchSize, sequenceLength: n });
+        part.patches.set(images.patches.subarray(from * length, (from + used) * length));
+        part.mask.set(images.mask.subarray(from * n, (from + used) * n));
+        part.shapes.set(images.shapes.subarray(from * 2, (from + used) * 2));
+        const { embeddings } = await program.run({ ...given, ...patchValues(config, part) });
         addFlops(program);
         rows.set(rowsOf(embeddings?.data, used * d), from * d);
       }

@@ -1,9 +1,11 @@
+import { stat } from 'node:fs/promises';
 import PQueue from 'p-queue';
 import { loadTowers } from './checkpoint.ts';
 import { createEmbedder } from './embedder.ts';
 import type { Executor } from './executor.ts';
 import { decodeRgb } from './images.ts';
 import { normalizePixels } from './pixels.ts';
+import type { OpenOptions } from './siglip/open-towers.ts';
 
 /** A frozen pair of towers: what scores windows, and what the learner's losses are compared with. */
 export interface Teacher {
@@ -53,8 +55,26 @@ export async function embedEncoded(
   return teacher.embedImages(input, images.length);
 }
 
-/** Loads a teacher from a checkpoint. Throws when the file is missing or isn't a checkpoint of towers. */
-export async function loadTeacher(path: string, executor: Executor): Promise<Teacher> {
+/** What a folder of ONNX towers is opened with. */
+export type TeacherOptions = Pick<OpenOptions, 'precision' | 'threads' | 'batch' | 'logits'>;
+
+/**
+ * Loads a teacher from a checkpoint: a safetensors file of our own towers, or a folder of ONNX towers (SigLIP, SigLIP 2,
+ * or an exported learner), which `options` are for. Throws when it is missing, isn't a checkpoint of towers, or the
+ * executor can't run it.
+ */
+export async function loadTeacher(
+  path: string,
+  executor: Executor,
+  options: TeacherOptions = {},
+): Promise<Teacher> {
+  if ((await stat(path).catch(() => null))?.isDirectory()) {
+    if (executor.name !== 'onnx') {
+      throw new Error(`${path}: a folder of ONNX models needs the executor onnx, not ${executor.name}`);
+    }
+    const { openTowers } = await import('./siglip/open-towers.ts');
+    return openTowers(path, { ...options, provider: executor.provider });
+  }
   const { config, parameters } = await loadTowers(path);
   const embedder = await createEmbedder({ executor, config, parameters, frozen: true });
   return {

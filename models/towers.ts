@@ -1,5 +1,5 @@
-export { type TowersConfig, towersConfigSchema } from './towers/config.ts';
-export { embedImages } from './towers/image-tower.ts';
+export { patchesOf, type TowersConfig, towersConfigSchema } from './towers/config.ts';
+export { embedImages, embedPatches, type PatchTensors } from './towers/image-tower.ts';
 export {
   decaysWeight,
   initializeParameters,

@@ -4,7 +4,16 @@ import { type Program, sizeOf } from './executor.ts';
 import { entryOf, joinFlat, lengthOf, splitFlat } from './flat-parameters.ts';
 import { sigmoidLoss } from './sigmoid-loss.ts';
 import { softmaxDistillationLoss } from './softmax-loss.ts';
-import { decaysWeight, embedImages, embedTokens, parameterShapes, type TowersConfig } from './towers.ts';
+import {
+  decaysWeight,
+  embedImages,
+  embedPatches,
+  embedTokens,
+  type PatchTensors,
+  parameterShapes,
+  patchesOf,
+  type TowersConfig,
+} from './towers.ts';
 
 /** What a training step is compiled for. */
 export interface TrainShape {
@@ -15,6 +24,8 @@ export interface TrainShape {
   readonly tokens: number;
   /** Over 1, every other image is seen averaged over so many pixels a side; then b must be even. */
   readonly imagePool?: number | undefined;
+  /** N of NaFlex's patches; without it images are squares. */
+  readonly sequenceLength?: number | undefined;
   /** What the learner is taught beside the pairs, if anything. */
   readonly distillation?: Distillation | undefined;
 }
@@ -29,7 +40,7 @@ export interface Distillation {
 
 /** A batch as the loss takes it. */
 interface LossInputs {
-  readonly images: tf.Tensor;
+  readonly images: tf.Tensor | PatchTensors;
   readonly tokens: tf.Tensor;
   /** The teacher's embeddings [b, D] and the log of its scale [1]; null without distillation. */
   readonly teacher: {
@@ -47,7 +58,10 @@ function towersLoss(
 ): tf.Scalar {
   const { logit_scale_log: scaleLog, logit_bias: bias } = parameters;
   if (!scaleLog || !bias) throw new Error("the loss needs 'logit_scale_log' and 'logit_bias'");
-  const images = embedHalves(config, parameters, pixels, imagePool);
+  const images =
+    pixels instanceof tf.Tensor
+      ? embedHalves(config, parameters, pixels, imagePool)
+      : embedPatches(config, parameters, pixels);
   const texts = embedTokens(config, parameters, tokens);
   const contrastive = sigmoidLoss(images, texts, scaleLog, bias);
   if (teacher === null || !distillation) return contrastive;
@@ -75,7 +89,7 @@ function embedHalves(
 
 /**
  * The loss and its gradient, both as TF.js's autodiff gives them: inputs `parameters` [P], `images` [b, H, W, 3],
- * `tokens` [b, T], and for distillation `teacherImages` and `teacherTexts` [b, D] and `teacherScaleLog` [1]; outputs
+ * `tokens` [b, T], for NaFlex {@link patchInputs} in place of `images`, and for distillation `teacherImages` and `teacherTexts` [b, D] and `teacherScaleLog` [1]; outputs
  * `loss` (a scalar) and `gradients` [P].
  */
 export function gradientProgram(shape: TrainShape): Program {
@@ -138,17 +152,39 @@ export function trainProgram(shape: TrainShape, optimizer: AdamOptions): Program
   };
 }
 
-function batchInputs({ config, batch, tokens, distillation }: TrainShape): Program['inputs'] {
+/** What NaFlex's images are as a program's inputs: `patches`, `mask` and `positionWeights`. */
+export function patchInputs(config: TowersConfig, batch: number, sequenceLength: number): Program['inputs'] {
+  const shape = [batch, sequenceLength] as const;
+  return {
+    patches: { shape: [...shape, config.patchSize ** 2 * 3], dtype: 'float32' },
+    mask: { shape, dtype: 'float32' },
+    positionWeights: { shape: [...shape, patchesOf(config)], dtype: 'float32' },
+  };
+}
+
+function batchInputs(shape: TrainShape): Program['inputs'] {
+  const { config, batch, tokens, sequenceLength, distillation } = shape;
   const { imageSize } = config;
   return {
     parameters: { shape: [lengthOf(parameterShapes(config))], dtype: 'float32' },
-    images: { shape: [batch, imageSize, imageSize, 3], dtype: 'float32' },
+    ...(sequenceLength
+      ? patchInputs(config, batch, sequenceLength)
+      : { images: { shape: [batch, imageSize, imageSize, 3], dtype: 'float32' as const } }),
     tokens: { shape: [batch, tokens], dtype: 'int32' },
     ...(distillation && {
       teacherImages: { shape: [batch, distillation.dimension], dtype: 'float32' },
       teacherTexts: { shape: [batch, distillation.dimension], dtype: 'float32' },
       teacherScaleLog: { shape: [1], dtype: 'float32' },
     }),
+  };
+}
+
+/** NaFlex's images among a program's tensors. */
+export function patchTensors(tensors: Readonly<Record<string, tf.Tensor>>): PatchTensors {
+  return {
+    patches: pick(tensors, 'patches'),
+    mask: pick(tensors, 'mask'),
+    positionWeights: pick(tensors, 'positionWeights'),
   };
 }
 
@@ -159,7 +195,7 @@ function lossAndGradients(
   const parameters = splitFlat(parameterShapes(shape.config), pick(tensors, 'parameters'));
   const names = Object.keys(parameters);
   const inputs: LossInputs = {
-    images: pick(tensors, 'images'),
+    images: shape.sequenceLength ? patchTensors(tensors) : pick(tensors, 'images'),
     tokens: pick(tensors, 'tokens'),
     teacher: shape.distillation
       ? {

@@ -1,6 +1,8 @@
 import type { AdamOptions } from './adam.ts';
 import type { CompiledProgram, Executor, HeldTensor, TensorValue } from './executor.ts';
 import { flatten, lengthOf, unflatten } from './flat-parameters.ts';
+import type { PatchBatch } from './naflex/patchify.ts';
+import { patchValues } from './naflex/values.ts';
 import { type Parameters, parameterShapes, type TowersConfig } from './towers.ts';
 import { type Distillation, trainProgram } from './train-program.ts';
 
@@ -26,6 +28,8 @@ export interface TrainerOptions {
   readonly textTokens: number;
   /** Over 1, every other image is trained averaged over so many pixels a side; then b must be even. */
   readonly imagePool?: number | undefined;
+  /** NaFlex's sequence lengths, where images come as patches; the longest is compiled at once. */
+  readonly sequenceLengths?: readonly number[] | undefined;
   /** What the learner is taught beside the pairs; then every step needs the teacher's embeddings. */
   readonly distillation?: Distillation | undefined;
   /** Where a former trainer stopped. */
@@ -34,8 +38,8 @@ export interface TrainerOptions {
 
 /** One batch and its learning rate. */
 export interface TrainStep {
-  /** [b, H, W, 3] in [-1, 1]. */
-  readonly images: Float32Array;
+  /** [b, H, W, 3] in [-1, 1]; of a NaFlex trainer a batch of patches. */
+  readonly images: Float32Array | PatchBatch;
   /** [b, T], T at most `textTokens`. */
   readonly tokens: Int32Array;
   readonly learningRate: number;
@@ -86,7 +90,8 @@ type State = Readonly<Record<'parameters' | 'first' | 'second', HeldTensor>>;
  * between steps, and are read when they are asked for. Throws when they don't fit the config.
  */
 export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
-  const { executor, config, optimizer, batch, textTokens, imagePool, distillation } = options;
+  const { executor, config, optimizer, batch, textTokens, imagePool, sequenceLengths, distillation } =
+    options;
   if (textTokens > config.textTokens) {
     throw new Error(
       `textTokens ${textTokens} is more than the ${config.textTokens} that the text tower takes`,
@@ -107,17 +112,18 @@ export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
   let taken = start?.step ?? 0;
   let flops: number | null = 0;
 
-  const programs = new Map<number, Promise<CompiledProgram>>();
-  const programOf = (tokens: number) => {
-    const known = programs.get(tokens);
+  const programs = new Map<string, Promise<CompiledProgram>>();
+  const programOf = (tokens: number, sequenceLength?: number) => {
+    const key = `${tokens} ${sequenceLength}`;
+    const known = programs.get(key);
     if (known !== undefined) return known;
     const compiled = executor.compile(
-      trainProgram({ config, batch, tokens, imagePool, distillation }, optimizer),
+      trainProgram({ config, batch, tokens, imagePool, sequenceLength, distillation }, optimizer),
     );
-    programs.set(tokens, compiled);
+    programs.set(key, compiled);
     return compiled;
   };
-  await programOf(textTokens);
+  await programOf(textTokens, sequenceLengths && Math.max(...sequenceLengths));
 
   const read = async (held: HeldTensor): Promise<Parameters> => {
     const { data } = await held.read();
@@ -130,11 +136,19 @@ export async function createTrainer(options: TrainerOptions): Promise<Trainer> {
       if (!Number.isInteger(width) || width < 1 || width > textTokens) {
         throw new Error(`${tokens.length} tokens aren't ${batch} texts of 1 to ${textTokens}`);
       }
-      const program = await programOf(width);
+      if (images instanceof Float32Array !== (sequenceLengths === undefined)) {
+        throw new Error('a trainer takes patches where it was made for NaFlex, and squares elsewhere');
+      }
+      const program = await programOf(
+        width,
+        images instanceof Float32Array ? undefined : images.sequenceLength,
+      );
       const { imageSize } = config;
       const { values, kept } = await program.runKeeping({
         ...state,
-        images: { shape: [batch, imageSize, imageSize, 3], dtype: 'float32', data: images },
+        ...(images instanceof Float32Array
+          ? { images: { shape: [batch, imageSize, imageSize, 3], dtype: 'float32' as const, data: images } }
+          : patchValues(config, images)),
         tokens: { shape: [batch, width], dtype: 'int32', data: tokens },
         learningRate: scalar(learningRate),
         ...(distillation && taughtInputs(teacher, batch, distillation)),

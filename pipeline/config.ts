@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { computeOptionsSchema } from '../models/compute-options.ts';
+import { precisions } from '../models/siglip/precisions.ts';
 import { loccaOptionsSchema } from '../stages/add-locca-targets.ts';
 import { balanceOptionsSchema } from '../stages/balance-terms.ts';
 import { checkImagesOptionsSchema } from '../stages/check-images.ts';
@@ -60,7 +61,12 @@ export const configSchema = z.strictObject({
   /** Without a teacher its embeddings and the built-in detector's regions are left out. */
   teacher: z
     .strictObject({
+      /** A checkpoint's file, a folder of ONNX towers in the Hugging Face layout, or the name of a model on its hub. */
       checkpoint: z.string().min(1),
+      /** Which of a folder's ONNX files are run; `fp32` where they are there, else the first that are, unless told. */
+      precision: z.enum(precisions).optional(),
+      /** exp(t) and the bias, in place of what the folder says. */
+      logits: z.strictObject({ scale: z.number().positive(), bias: z.number() }).optional(),
       /**
        * What the similarity of an alt-text to the image's parts weighs in its score, the cosine with the whole image the
        * rest; how images are parted is said under `regions`. 0 spares its cost, that of labelling regions.

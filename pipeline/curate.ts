@@ -28,14 +28,14 @@ import type { EvaluationSetFacts } from './duplicates/evaluation-set.ts';
 import { readEvaluation, reduceOptions, workFiles } from './duplicates/settings.ts';
 import { UsageError } from './errors.ts';
 import { chainStages, type StageFigures } from './funnel.ts';
-import { resolveFile, resolveInput, resolveShards } from './inputs.ts';
+import { resolveInput, resolveShards } from './inputs.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { leftOutWithoutImages, readsImages, withoutImages } from './metadata-only.ts';
 import type { Progress } from './progress.ts';
 import { type Reduction, reduceFacts } from './reduce.ts';
 import { openDetector } from './region-detector.ts';
 import { fileFacts, prepareRunFolder, writeJson } from './run-folder.ts';
-import { embedOptions, openExecutorOf, openTeacher } from './teacher.ts';
+import { embedOptions, openExecutorOf, openTeacher, resolveTeacher, teacherFacts } from './teacher.ts';
 import { version } from './version.ts';
 
 /** What a run needs beside its recipe. */
@@ -69,8 +69,7 @@ export async function curate(given: Config, folder: string, run: RunContext): Pr
   const config = readsImages(given) ? given : withoutImages(given);
   if (!config.input) throw new UsageError(`${run.configPath}: input.shards: required to curate`);
   const shards = await resolveInput(config.input, run.configPath);
-  const checkpoint =
-    config.teacher && (await resolveFile(config.teacher.checkpoint, 'teacher.checkpoint', run.configPath));
+  const checkpoint = config.teacher && (await resolveTeacher(config.teacher, run.configPath, run));
   if (config.scores && checkpoint === undefined) {
     throw new UsageError(`${run.configPath}: scores: needs teacher.checkpoint`);
   }
@@ -86,7 +85,7 @@ export async function curate(given: Config, folder: string, run: RunContext): Pr
     drop: ledger.drop,
   };
   const whole: Run = { ...run, config, folder, ledger, context };
-  const teacher = checkpoint && executor ? await openTeacher(checkpoint, executor) : null;
+  const teacher = checkpoint && executor ? await openTeacher(checkpoint, executor, config) : null;
   let detector: Detector | null = null;
   try {
     detector = await openDetector(config, teacher, run.configPath);
@@ -284,7 +283,7 @@ async function writeManifest(
     teacher:
       checkpoint && teacher
         ? {
-            ...(await fileFacts(checkpoint)),
+            ...(await teacherFacts(checkpoint)),
             dimension: teacher.dimension,
             imageSize: teacher.imageSize,
             scale: teacher.scale,

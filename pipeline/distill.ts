@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { saveTowers } from '../models/checkpoint.ts';
 import type { Executor } from '../models/executor.ts';
 import { exportTowersOnnx } from '../models/export-onnx.ts';
-import { loadTeacher } from '../models/teacher.ts';
 import { initializeParameters, type Parameters } from '../models/towers.ts';
 import type { RunIdentity } from '../models/training-state.ts';
 import { createRandom } from '../schemas/random.ts';
@@ -21,8 +20,9 @@ import { type PreparedRows, prepareRows } from './distill/prepare.ts';
 import { halfOf, runLearner, type TrainedLearner, uniformOptions } from './distill/run-learner.ts';
 import { openSelectionLog, type SelectionLog } from './distill/selections.ts';
 import { UsageError } from './errors.ts';
-import { resolveFile, resolveShards } from './inputs.ts';
+import { resolveShards } from './inputs.ts';
 import { prepareRunFolder, writeJson } from './run-folder.ts';
+import { openTeacher, resolveTeacher } from './teacher.ts';
 import { version } from './version.ts';
 
 interface Distillation {
@@ -80,7 +80,11 @@ export async function distill(
   if (latest === null) await prepareRunFolder(folder);
   const work = join(folder, 'work');
   const { imageSize } = options.learner;
-  const rows = await prepareRows(shards, imageSize, work, run, latest !== null);
+  const { naflex, learner } = options;
+  const images = naflex
+    ? { patchSize: learner.patchSize, sequenceLength: Math.max(...naflex.sequenceLengths) }
+    : imageSize;
+  const rows = await prepareRows(shards, images, work, run, latest !== null);
   if (rows.teacher === null && needsTeacher(options)) {
     throw new UsageError(
       `--data: ${data} carries no teacher embeddings: curate it with teacher.checkpoint, or set distill.method: hard`,
@@ -211,7 +215,10 @@ async function trainOne(whole: Distillation, name: LearnerName): Promise<Trained
 }
 
 /** Throws when a super-batch is too small for the batches it serves, or the batch too odd to halve. */
-function checkSizes({ superBatch, batch, scoring, learner }: DistillOptions, configPath: string): void {
+function checkSizes(
+  { superBatch, batch, scoring, learner, naflex }: DistillOptions,
+  configPath: string,
+): void {
   const wrong = (message: string) => new UsageError(`${configPath}: ${message}`);
   const sizes = typeof superBatch === 'number' ? [superBatch] : superBatch.map(({ size }) => size);
   const least = Math.min(...sizes);
@@ -219,6 +226,7 @@ function checkSizes({ superBatch, batch, scoring, learner }: DistillOptions, con
   if (wanted > least) throw wrong(`distill.batch: ${wanted} pairs can't be selected of ${least}`);
   const { imagePool: pool } = scoring;
   if (pool === 1) return;
+  if (naflex) throw wrong('distill.naflex: needs scoring.imagePool 1: its own lengths vary the cost');
   if (batch % 2 !== 0)
     throw wrong(`distill.batch: must be even where scoring.imagePool is ${pool}, not ${batch}`);
   const patches = learner.imageSize / learner.patchSize;
@@ -238,8 +246,8 @@ async function scoreTeacher(
 ): Promise<EvaluationScores | null> {
   const { config, executor, run } = whole;
   if (!config.teacher || !config.evaluation) return null;
-  const path = await resolveFile(config.teacher.checkpoint, 'teacher.checkpoint', run.configPath);
-  const teacher = await loadTeacher(path, executor);
+  const path = await resolveTeacher(config.teacher, run.configPath, run);
+  const teacher = await openTeacher(path, executor, config);
   const set = await loadEvaluation(shards, teacher.imageSize, config.evaluation.images);
   const scores = await evaluate(teacher, set, false);
   await teacher.dispose();

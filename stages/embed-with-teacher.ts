@@ -1,9 +1,8 @@
 import type { RecordBatch, Vector } from 'apache-arrow';
 import PQueue from 'p-queue';
 import { fromFloat16, toFloat16 } from '../models/float16.ts';
-import { decodeRgb, decodeRgbWithin } from '../models/images.ts';
-import { normalizePixels } from '../models/pixels.ts';
-import type { Teacher } from '../models/teacher.ts';
+import { decodeRgbWithin } from '../models/images.ts';
+import { embedEncoded, type Teacher } from '../models/teacher.ts';
 import { column, withColumns } from '../schemas/batches.ts';
 import { imageBytes } from '../schemas/provenance.ts';
 import { curatedTypes, embeddingType } from '../schemas/rows.ts';
@@ -35,7 +34,6 @@ export function embedWithTeacher(teacher: Teacher, options: EmbedOptions): Stage
     name: 'embed-with-teacher',
     async *run(batches, context) {
       const queue = new PQueue({ concurrency: options.concurrency });
-      const side = teacher.imageSize;
       const d = teacher.dimension;
       const type = embeddingType(d);
       for await (const batch of batches) {
@@ -45,15 +43,11 @@ export function embedWithTeacher(teacher: Teacher, options: EmbedOptions): Stage
           continue;
         }
         const rows = Array.from({ length: batch.numRows }, (_, row) => row);
-        const input = new Float32Array(batch.numRows * side * side * 3);
-        await queue.addAll(
-          rows.map((row) => async () => {
-            const size = { width: side, height: side };
-            const pixels = await decodeRgb(imageBytes(batch, row), size, options.maxPixels);
-            input.set(normalizePixels(pixels), row * side * side * 3);
-          }),
+        const images = await embedEncoded(
+          teacher,
+          rows.map((row) => imageBytes(batch, row)),
+          options,
         );
-        const images = await teacher.embedImages(input, batch.numRows);
         const texts = [...(column(batch, 'text') as Iterable<string>)];
         // The text that trains is one of the row's, but nothing makes sure of it.
         const lists = altTextsOf(batch).map((list, row) => [...list, texts[row] ?? '']);

@@ -126,12 +126,16 @@ function draw(pools: readonly Pool[], random: Random): Held[] {
 function gather(rows: readonly Held[]): SuperBatch {
   const text = (name: string) => rows.map(({ batch, row }) => String(column(batch, name).get(row) ?? ''));
   const [first] = rows as [Held];
-  const hasTeacher = first.batch.schema.names.includes('teacher_image');
+  const has = (name: string) => first.batch.schema.names.includes(name);
+  const hasTeacher = has('teacher_image');
   return {
     keys: text('key'),
     languages: text('language'),
     texts: text('text'),
     pixels: gatherItems(rows, 'pixels', (length) => new Uint8Array(length)),
+    ...(has('pixel_size') && {
+      sizes: gatherItems(rows, 'pixel_size', (length) => new Uint16Array(length)),
+    }),
     teacherImages: hasTeacher ? gatherHalves(rows, 'teacher_image') : new Float32Array(),
     teacherTexts: hasTeacher ? gatherHalves(rows, 'teacher_text') : new Float32Array(),
   };

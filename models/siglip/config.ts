@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Kernel } from '../resample.ts';
 import { fileOf, mostBytes, readJson } from './folder.ts';
 import { type LogitValues, readLogits } from './logits.ts';
+import { type Precision, precisionSuffixes, precisions } from './precisions.ts';
 import { createSiglipTokenizer, type SiglipTokenizer, type SiglipVersion } from './tokenizer.ts';
 
 /** How a model sees images. */
@@ -126,24 +127,6 @@ function resolutionOf(
   // Pillow's numbers: 2 is bilinear, 3 bicubic, transformers' default of SigLIP.
   return { kind: 'fixed', side: height, kernel: preprocessor.resample === 2 ? 'bilinear' : 'bicubic' };
 }
-
-/** The files of one precision, as exporters name them. */
-export const precisionSuffixes = {
-  fp32: '',
-  fp16: '_fp16',
-  int8: '_int8',
-  uint8: '_uint8',
-  quantized: '_quantized',
-  q4: '_q4',
-  q4f16: '_q4f16',
-  bnb4: '_bnb4',
-} as const;
-
-/** Which files of a model are run. */
-export type Precision = keyof typeof precisionSuffixes;
-
-/** Every precision. */
-export const precisions = Object.keys(precisionSuffixes) as [Precision, ...Precision[]];
 
 /** The files of both towers. */
 export interface TowerFiles {

@@ -17,9 +17,11 @@ export interface LogitValues {
  * sizes differ by a few hundredths of the scale. Which text is the best of an image doesn't hang on them; how a pair's
  * probability and a learnability score come out does.
  */
-export const assumedLogits: Readonly<Record<SiglipVersion, Omit<LogitValues, 'from'>>> = {
+export const assumedLogits: Readonly<Record<SiglipVersion | 'assay', Omit<LogitValues, 'from'>>> = {
   siglip: { scale: 117.33, bias: -12.932 },
   siglip2: { scale: 112.67, bias: -16.772 },
+  // Where a learner's own training begins.
+  assay: { scale: 10, bias: -10 },
 };
 
 const givenSchema = z.strictObject({ logitScale: z.number().positive(), logitBias: z.number() }).partial();
@@ -37,7 +39,7 @@ const mostHeaderBytes = 100_000_000;
 export async function readLogits(
   folder: string,
   config: { readonly logit_scale?: number | undefined; readonly logit_bias?: number | undefined },
-  version: SiglipVersion,
+  version: SiglipVersion | 'assay',
 ): Promise<LogitValues> {
   const { logitScale, logitBias } = await readJson(folder, 'assay.json', givenSchema, { absent: {} });
   if (logitScale !== undefined && logitBias !== undefined) {
@@ -54,13 +56,23 @@ export async function readLogits(
   return { ...assumedLogits[version], from: 'assumed' };
 }
 
-/** Reads tensors of one value out of a safetensors file; null where it has none of the name. */
-export async function readScalars(path: string, names: readonly string[]): Promise<(number | null)[]> {
-  const length = Number((await readStretch(path, 0, 8)).readBigUInt64LE());
+/** Reads a stretch of a file, wherever it is. */
+type ReadStretch = (from: number, length: number) => Promise<Buffer>;
+
+/**
+ * Reads tensors of one value out of the safetensors file `path`, a few bytes each; null where it has none of the name.
+ * Throws when its header can't be read.
+ */
+export async function readScalars(
+  path: string,
+  names: readonly string[],
+  read: ReadStretch = (from, length) => readStretch(path, from, length),
+): Promise<(number | null)[]> {
+  const length = Number((await read(0, 8)).readBigUInt64LE());
   if (length > mostHeaderBytes) throw new Error(`${path}: its header would be ${length} bytes long`);
   let header: Record<string, unknown>;
   try {
-    const text = (await readStretch(path, 8, length)).toString('utf8');
+    const text = (await read(8, length)).toString('utf8');
     header = z.record(z.string(), z.unknown()).parse(JSON.parse(text));
   } catch {
     throw new Error(`${path}: its header is not a JSON object`);
@@ -74,7 +86,7 @@ export async function readScalars(path: string, names: readonly string[]): Promi
       values.push(null);
       continue;
     }
-    const bytes = await readStretch(path, 8 + length + from, wide);
+    const bytes = await read(8 + length + from, wide);
     if (entry.data.dtype === 'F32') values.push(bytes.readFloatLE());
     else if (entry.data.dtype === 'F16')
       values.push(fromFloat16(Uint16Array.of(bytes.readUInt16LE()))[0] ?? 0);

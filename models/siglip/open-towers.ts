@@ -6,17 +6,11 @@ import { decodeRgbWhole, type RgbImage } from '../images.ts';
 import { emptyPatches, writePatches, writePixels } from '../naflex/patchify.ts';
 import { resampleRgb } from '../resample.ts';
 import type { Teacher } from '../teacher.ts';
-import {
-  findTowerFiles,
-  type ModelFacts,
-  type Precision,
-  precisionSuffixes,
-  type Resolution,
-  readModelFacts,
-} from './config.ts';
+import { findTowerFiles, type ModelFacts, type Resolution, readModelFacts } from './config.ts';
 import { externalFiles } from './external-data.ts';
 import { fileOf, mostBytes } from './folder.ts';
 import { type LogitValues, readLogits } from './logits.ts';
+import { type Precision, precisionSuffixes } from './precisions.ts';
 import { type InputRows, openTowerSession, type SessionOptions, type TowerSession } from './tower-session.ts';
 
 /** How a model's towers are opened. */
@@ -290,7 +284,7 @@ async function prepareExport(folder: string, options: OpenOptions): Promise<Prep
   }
   const logits = options.logits
     ? ({ ...options.logits, from: 'given' } as const)
-    : await readLogits(folder, {}, 'siglip');
+    : await readLogits(folder, {}, 'assay');
   for (const name of ['image.onnx', 'text.onnx']) await externalFiles(folder, path(name));
   const vision = await openTowerSession(
     path('image.onnx'),

@@ -103,11 +103,14 @@ export async function openTowerSession(
     );
   }
   const types = new Map(inputs.map(({ name, type }) => [name, type as PortType]));
+  const shapes = new Map(
+    wanted.inputs.map(({ name, shape }) => [name, shape.map((size, i) => size ?? sizeIn(inputs, name, i))]),
+  );
   const fixed = fixedBatch(inputs);
   const batch = fixed ?? options.batch ?? 16;
   const runBatch = async (rows: Readonly<Record<string, InputRows>>, count: number) => {
     const feeds: Record<string, Tensor> = {};
-    for (const { name, shape } of wanted.inputs) {
+    for (const [name, shape] of shapes) {
       const type = types.get(name);
       const values = rows[name];
       if (type !== undefined && values !== undefined) {
@@ -129,7 +132,7 @@ export async function openTowerSession(
   let dimension = declared ?? wanted.dimension;
   if (dimension === null) {
     const probe = Object.fromEntries(
-      wanted.inputs.map(({ name, shape }) => [name, probeRows(name, shape, batch)]),
+      [...shapes].map(([name, shape]) => [name, probeRows(name, shape, batch)]),
     );
     dimension = (
       await runBatch(probe, batch).catch(async (error: Error) => {
@@ -185,6 +188,12 @@ function inputProblem(inputs: readonly Port[], { inputs: wanted }: WantedTower):
 function fixedBatch(inputs: readonly Port[]): number | null {
   const sizes = inputs.map(({ shape }) => shape[0]).filter((size) => typeof size === 'number' && size > 0);
   return (sizes[0] as number | undefined) ?? null;
+}
+
+/** A size that the graph itself fixes. */
+function sizeIn(inputs: readonly Port[], name: string, axis: number): number | null {
+  const size = inputs.find((port) => port.name === name)?.shape[axis];
+  return axis > 0 && typeof size === 'number' && size > 0 ? size : null;
 }
 
 /** One unknown size takes what the values leave. */

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { patchesOf, type TowersConfig } from './config.ts';
-import { attentionPool, block, dense, layerNorm, normalizeRows, weightsFrom } from './layers.ts';
+import { attentionPool, block, dense, layerNorm, maskedLogit, normalizeRows, weightsFrom } from './layers.ts';
 
 /**
  * The image tower: images [B, H, W, 3] in [-1, 1] to unit rows [B, d]. `tensors` holds the parameters by name. With a
@@ -25,6 +25,42 @@ export function embedImages(
   let x = addPositions(embedded, positions, rows);
   for (let i = 0; i < config.depth; i += 1) x = block(weights, `image.blocks.${i}`, x, rows, null);
   const pooled = attentionPool(weights, 'image.head', layerNorm(weights, 'image.norm', x), rows, null);
+  return normalizeRows(dense(weights, 'image.projection', pooled));
+}
+
+/** Images of their own shapes, as sequences of patches padded to one length. */
+export interface PatchTensors {
+  /** [B, N, patchSize^2 * 3] in [-1, 1]. */
+  readonly patches: tf.Tensor;
+  /** [B, N], 1 a patch, 0 a pad. */
+  readonly mask: tf.Tensor;
+  /** [B, N, places]: how each patch's position comes of the learned ones (`positionWeights`). */
+  readonly positionWeights: tf.Tensor;
+}
+
+/**
+ * The image tower as NaFlex (SigLIP 2, arXiv 2502.14786, section 2.4.2): images of any shape, by the same parameters, to
+ * unit rows [B, d]. Pads are masked as keys, in the pooling too; as queries they may see what they like, for nothing
+ * reads them. A square image of `imageSize` embeds as {@link embedImages} embeds it.
+ */
+export function embedPatches(
+  config: TowersConfig,
+  tensors: Readonly<Record<string, tf.Tensor>>,
+  { patches, mask, positionWeights }: PatchTensors,
+): tf.Tensor {
+  const weights = weightsFrom(tensors);
+  const [batch = 0, length = 0, size = 0] = patches.shape;
+  const places = patchesOf(config);
+  const rows = { batch, length, heads: config.heads };
+  const pads = tf.reshape(tf.mul(tf.sub(1, mask), maskedLogit), [batch, 1, 1, length]);
+  const embedded = dense(weights, 'image.patches', tf.reshape(patches, [batch * length, size]));
+  const positions = tf.matMul(
+    tf.reshape(positionWeights, [batch * length, places]),
+    weights('image.positions'),
+  );
+  let x = tf.add(embedded, positions);
+  for (let i = 0; i < config.depth; i += 1) x = block(weights, `image.blocks.${i}`, x, rows, pads);
+  const pooled = attentionPool(weights, 'image.head', layerNorm(weights, 'image.norm', x), rows, pads);
   return normalizeRows(dense(weights, 'image.projection', pooled));
 }
 

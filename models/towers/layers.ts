@@ -10,6 +10,9 @@ export interface Rows {
   readonly heads: number;
 }
 
+/** Added to the logits of pads: their attention is exactly 0 after the softmax. */
+export const maskedLogit = -1e9;
+
 /** Looks parameters up by name in a program's tensors. */
 export function weightsFrom(tensors: Readonly<Record<string, tf.Tensor>>): Weights {
   return (name) => {

@@ -6,14 +6,12 @@ import {
   block,
   dense,
   layerNorm,
+  maskedLogit,
   normalizeRows,
   type Rows,
   type Weights,
   weightsFrom,
 } from './layers.ts';
-
-/** Added to the logits of pads: their attention is exactly 0 after the softmax. */
-const masked = -1e9;
 
 /**
  * The text tower: token ids int32 [B, T] to unit rows [B, d], T at most `textTokens` and a
@@ -34,7 +32,7 @@ export function embedTokens(
   // Pads come last: a position is one when its first token is.
   const first =
     stride === 1 ? pads : tf.slice(tf.reshape(pads, [batch, length, stride]), [0, 0, 0], [-1, -1, 1]);
-  const mask = tf.reshape(tf.mul(first, masked), [batch, 1, 1, length]);
+  const mask = tf.reshape(tf.mul(first, maskedLogit), [batch, 1, 1, length]);
   const ids = tf.cast(tf.reshape(tokens, [batch * tokenCount]), 'int32') as tf.Tensor1D;
   const embedded = tf.gather(weights('text.embedding.weight'), ids);
   const merged = stride === 1 ? embedded : mergeTokens(weights, embedded, pads, rows, stride);

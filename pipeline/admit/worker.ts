@@ -2,7 +2,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Teacher } from '../../models/teacher.ts';
 import type { Config } from '../config.ts';
-import { openExecutorOf, openTeacher } from '../teacher.ts';
+import { silentProgress } from '../progress.ts';
+import { openExecutorOf, openTeacher, resolveTeacher } from '../teacher.ts';
 import { ledgerName, openLedgerFile } from './ledger-file.ts';
 import type { AdmitTask } from './plan.ts';
 import { createTaskRunner, type TaskResult, type TaskRunner } from './run-task.ts';
@@ -39,7 +40,9 @@ process.on('message', (request: WorkerRequest) => {
 async function teacherOf(config: Config): Promise<Teacher | null> {
   if (!config.teacher) return null;
   const executor = await openExecutorOf(config, 'teacher.checkpoint');
-  return openTeacher(config.teacher.checkpoint, executor);
+  const run = { signal: never, progress: silentProgress };
+  const checkpoint = await resolveTeacher(config.teacher, 'teacher.checkpoint', run);
+  return openTeacher(checkpoint, executor, config);
 }
 
 async function run(task: AdmitTask, folder: string): Promise<TaskResult> {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { augmentationSchema } from '../../models/augment-pixels.ts';
+import { naflexSequenceLengths } from '../../models/naflex/sequence-lengths.ts';
 import { towersConfigSchema } from '../../models/towers/config.ts';
 
 /** How a pair of towers is trained: Adam, warm-up, cosine (SigLIP 2, section 3). */
@@ -47,6 +48,15 @@ const scoringOptionsSchema = z.strictObject({
   overlap: z.boolean().optional(),
 });
 
+/** NaFlex: a sequence length a super-batch, drawn evenly by the run's seed. */
+const naflexOptionsSchema = z.strictObject({
+  /** N: patches of an image at the most, pads included. */
+  sequenceLengths: z
+    .array(z.int().positive().max(4096))
+    .nonempty()
+    .default([...naflexSequenceLengths]),
+});
+
 /** The size of the super-batch of a step. */
 export function superBatchAt(superBatch: DistillOptions['superBatch'], step: number): number {
   if (typeof superBatch === 'number') return superBatch;
@@ -85,6 +95,8 @@ export const distillOptionsSchema = z.strictObject({
   /** `language` selects English and the rest apart, so that the mix holds in every batch. */
   strata: z.enum(['none', 'language']).default('none'),
   scoring: scoringOptionsSchema.prefault({}),
+  /** Images of their own shapes, as patches, in place of squares (SigLIP 2, section 2.4.2). */
+  naflex: naflexOptionsSchema.optional(),
   /** Whether a second learner is trained on uniform batches, without distillation, to compare with. */
   baseline: z.boolean().default(true),
   /** Whether every pair of every super-batch is recorded in `offers.parquet`, with its losses: B / b times the selections. */

@@ -2,6 +2,7 @@ import { rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
 import { decodeImages } from '../../stages/decode-images.ts';
+import { decodeNaflexImages } from '../../stages/decode-naflex-images.ts';
 import { curatedFacts, readCurated, type TeacherFacts } from '../../stages/read-curated.ts';
 import type { Progress } from '../progress.ts';
 import { createSpool, readSpool } from '../spool.ts';
@@ -17,13 +18,16 @@ export interface PreparedRows {
 const batchRows = 256;
 const decoding = { concurrency: 4, maxPixels: 50_000_000 };
 
+/** What images are decoded to: squares of a side, or their own shapes in so many patches at the most. */
+export type PreparedImages = number | { readonly patchSize: number; readonly sequenceLength: number };
+
 /**
- * Decodes curated shards to `side` x `side` pixels into a spool in `folder`; with `reuse` a spool that an earlier run
+ * Decodes curated shards into a spool in `folder`; with `reuse` a spool that an earlier run
  * of the same shards left there whole serves again. Throws on shards that aren't curated.
  */
 export async function prepareRows(
   shards: readonly string[],
-  side: number,
+  images: PreparedImages,
   folder: string,
   run: { readonly signal: AbortSignal; readonly progress: Progress },
   reuse = false,
@@ -38,7 +42,11 @@ export async function prepareRows(
     throw new Error('decoding loses no row');
   };
   const context = { signal: run.signal, quarantine: refuse, drop: refuse };
-  const decoded = decodeImages({ side, ...decoding }).run(readCurated(shards, teacher, batchRows), context);
+  const stage =
+    typeof images === 'number'
+      ? decodeImages({ side: images, ...decoding })
+      : decodeNaflexImages({ ...images, ...decoding });
+  const decoded = stage.run(readCurated(shards, teacher, batchRows), context);
   let done = 0;
   for await (const batch of decoded) {
     await spool.write(batch);

@@ -9,6 +9,7 @@ import { formSuperBatches } from '../../stages/form-super-batches.ts';
 import { superBatchesDone } from './choose-batch.ts';
 import type { DriftCounts } from './drift.ts';
 import { type EvaluationSet, evaluate } from './evaluate.ts';
+import { withSequenceLengths } from './learner-images.ts';
 import { type DistillOptions, superBatchAt } from './options.ts';
 import type { PreparedRows } from './prepare.ts';
 import { createScorer, createThreadedScorer } from './scorer.ts';
@@ -53,7 +54,7 @@ export function uniformOptions(options: DistillOptions): DistillOptions {
 /** Trains one learner, from the start or from where a stopped run was, and gives its report and its weights. */
 export async function runLearner(inputs: LearnerInputs): Promise<TrainedLearner> {
   const { executor, options, rows, initial, evaluation, seed, name, resume } = inputs;
-  const { learner: config, training, scoring, batch, distillation } = options;
+  const { learner: config, training, scoring, batch, distillation, naflex } = options;
   const { imagePool } = scoring;
   const taught = distillation > 0 && rows.teacher;
   const parameters = resume?.parameters ?? initial;
@@ -65,6 +66,7 @@ export async function runLearner(inputs: LearnerInputs): Promise<TrainedLearner>
     batch,
     textTokens: config.textTokens,
     imagePool,
+    sequenceLengths: naflex?.sequenceLengths,
     distillation: taught ? { weight: distillation, dimension: taught.dimension } : undefined,
     moments: resume?.moments,
   });
@@ -75,17 +77,19 @@ export async function runLearner(inputs: LearnerInputs): Promise<TrainedLearner>
   const scorer =
     scoring.overlap && asksLearner
       ? await createThreadedScorer({ config, parameters, imagePool, threads })
-      : createScorer(await createEmbedder({ ...towers, imagePool }));
-  const superBatches = formSuperBatches(
+      : createScorer(await createEmbedder({ ...towers, imagePool }), config.patchSize);
+  const skip = resume ? superBatchesDone(resume.chooser) : 0;
+  const formed = formSuperBatches(
     rows.epoch,
     {
       size: (n) => superBatchAt(options.superBatch, n * scoring.reuse),
       english: options.english,
       shuffleRows: options.shuffleRows,
-      skip: resume ? superBatchesDone(resume.chooser) : 0,
+      skip,
     },
     createRandom(`${seed}:super-batches`),
   );
+  const superBatches = naflex ? withSequenceLengths(formed, naflex.sequenceLengths, seed, skip) : formed;
   try {
     const { report, drift } = await trainLearner({
       ...inputs,

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Embedder } from '../../models/embedder.ts';
 import { type HeldTensor, isHeld } from '../../models/executor.ts';
-import { normalizePixels } from '../../models/pixels.ts';
 import type { Parameters, TowersConfig } from '../../models/towers.ts';
 import type { SuperBatch } from '../../schemas/super-batch.ts';
+import { embedSuperBatch, type SuperBatchImages } from './learner-images.ts';
 
 /** A super-batch's embeddings by the learner: unit rows [B, d]. */
 export interface LearnerRows {
@@ -22,13 +22,13 @@ export interface Scorer {
 }
 
 /** Scores in this thread, which it blocks. It disposes of the embedder. */
-export function createScorer(embedder: Embedder): Scorer {
+export function createScorer(embedder: Embedder, patchSize: number): Scorer {
   return {
-    async score({ pixels, texts, keys }, weights) {
+    async score(superBatch, weights) {
       await embedder.update(weights);
       return {
-        images: await embedder.embedImages(normalizePixels(pixels), keys.length),
-        texts: await embedder.embedTexts(texts),
+        images: await embedSuperBatch(embedder, superBatch, patchSize),
+        texts: await embedder.embedTexts(superBatch.texts),
       };
     },
     flops: () => embedder.flops(),
@@ -48,7 +48,7 @@ export interface ScoringThreadData {
 export type ScoringRequest = { readonly superBatch: ScoredParts; readonly parameters: Parameters } | null;
 
 /** What of a super-batch is scored. */
-export type ScoredParts = Pick<SuperBatch, 'pixels' | 'texts' | 'keys'>;
+export type ScoredParts = SuperBatchImages & Pick<SuperBatch, 'texts'>;
 
 /** What it answers. */
 export type ScoringAnswer =
@@ -70,12 +70,14 @@ export async function createThreadedScorer(data: ScoringThreadData): Promise<Sco
   await Promise.race([once(worker, 'message'), failed]);
   let inHand: Promise<unknown> = Promise.resolve();
   return {
-    async score({ pixels, texts, keys }, parameters) {
+    async score({ pixels, texts, keys, ...rest }, parameters) {
       if (isHeld(parameters))
         throw new Error('a thread takes weights as values, not as what an executor holds');
       const answered = Promise.race([once(worker, 'message'), failed]);
       inHand = answered.catch(() => {});
-      const request: ScoringRequest = { superBatch: { pixels, texts, keys }, parameters };
+      const { sizes, sequenceLength } = rest;
+      const patches = sizes && sequenceLength ? { sizes, sequenceLength } : {};
+      const request: ScoringRequest = { superBatch: { pixels, texts, keys, ...patches }, parameters };
       worker.postMessage(request);
       const [answer] = (await answered) as [ScoringAnswer];
       if ('error' in answer) throw new Error(answer.error);

@@ -7,7 +7,8 @@ if (parentPort === null) throw new Error('this file is the code of a thread');
 const port = parentPort;
 const { config, parameters, imagePool, threads } = workerData as ScoringThreadData;
 const executor = createOnnxExecutor({ threads });
-const scorer = createScorer(await createEmbedder({ executor, config, parameters, imagePool, frozen: false }));
+const embedder = await createEmbedder({ executor, config, parameters, imagePool, frozen: false });
+const scorer = createScorer(embedder, config.patchSize);
 
 port.on('message', (request: ScoringRequest) => {
   if (request === null) {

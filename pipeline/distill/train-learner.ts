@@ -1,7 +1,8 @@
 import { learningRateAt } from '../../models/adam.ts';
 import { tokenize, tokenLength } from '../../models/byte-tokenizer.ts';
 import { bucketOf, type Embedder } from '../../models/embedder.ts';
-import { normalizePixels } from '../../models/pixels.ts';
+import type { PatchBatch } from '../../models/naflex/patchify.ts';
+import type { TowersConfig } from '../../models/towers.ts';
 import type { TaughtRows, Trainer } from '../../models/trainer.ts';
 import type { Random } from '../../schemas/random.ts';
 import type { EvaluationScores, LearnerReport } from '../../schemas/reports.ts';
@@ -10,6 +11,7 @@ import type { TeacherFacts } from '../../stages/read-curated.ts';
 import type { Task } from '../progress.ts';
 import { type ChosenBatch, createChooser } from './choose-batch.ts';
 import { addLanguages, type DriftCounts } from './drift.ts';
+import { imagesOf } from './learner-images.ts';
 import type { LearnerState } from './learner-state.ts';
 import type { DistillOptions, TrainingOptions } from './options.ts';
 import type { Scorer } from './scorer.ts';
@@ -90,7 +92,7 @@ export async function trainLearner(run: LearnerRun): Promise<{ report: LearnerRe
       await run.onSelection(step, chosen);
       const learningRate = rateOf(training, step);
       const result = await trainer.step({
-        ...inputsOf(superBatch, indices, options.learner.textTokens),
+        ...inputsOf(superBatch, indices, options.learner),
         teacher:
           options.distillation > 0 && run.teacher ? taughtRows(superBatch, indices, run.teacher) : null,
         learningRate,
@@ -147,24 +149,17 @@ export function rateOf(training: TrainingOptions, step: number): number {
   return learningRateAt(step, { peak, warmup, total });
 }
 
-/** The trainer's inputs for these pairs of a super-batch. */
+/** The trainer's inputs for these pairs of a super-batch: pixels of squares, or patches where images have sizes. */
 export function inputsOf(
   superBatch: SuperBatch,
   indices: ArrayLike<number>,
-  textTokens: number,
-): { images: Float32Array; tokens: Int32Array } {
-  const size = superBatch.pixels.length / superBatch.keys.length;
-  const pixels = new Uint8Array(indices.length * size);
-  const texts: string[] = [];
-  for (let i = 0; i < indices.length; i += 1) {
-    const at = indices[i] as number;
-    pixels.set(superBatch.pixels.subarray(at * size, (at + 1) * size), i * size);
-    texts.push(superBatch.texts[at] ?? '');
-  }
+  { textTokens, patchSize }: Pick<TowersConfig, 'textTokens' | 'patchSize'>,
+): { images: Float32Array | PatchBatch; tokens: Int32Array } {
+  const texts = Array.from(indices, (at) => superBatch.texts[at] ?? '');
   const longest = texts.reduce((most, text) => Math.max(most, tokenLength(text)), 1);
   // Pads are masked, so a narrower input gives the same embedding for less work.
   const width = bucketOf(longest, textTokens);
-  return { images: normalizePixels(pixels), tokens: tokenize(texts, width) };
+  return { images: imagesOf(superBatch, indices, patchSize), tokens: tokenize(texts, width) };
 }
 
 /** The teacher's rows of these pairs of a super-batch. */

@@ -84,7 +84,7 @@ export async function trainStage(stage: TeachingStage): Promise<StageState> {
       stage.signal.throwIfAborted();
       const { value: pairs, done } = await batches.next();
       if (done) throw new Error('the batches ended');
-      const { tokens } = inputsOf(pairs, all, towers.textTokens);
+      const { tokens } = inputsOf(pairs, all, towers);
       // A stream a step, so that a run that goes on draws what it would have drawn.
       const random = createRandom(`${streams}-augmentation:${step}`);
       const images = augmentPixels(pairs.pixels, towers.imageSize, augment, random);

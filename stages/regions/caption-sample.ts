@@ -1,7 +1,5 @@
 import type { RecordBatch, Vector } from 'apache-arrow';
-import { decodeRgb } from '../../models/images.ts';
-import { normalizePixels } from '../../models/pixels.ts';
-import type { Teacher } from '../../models/teacher.ts';
+import { embedEncoded, type Teacher } from '../../models/teacher.ts';
 import { column } from '../../schemas/batches.ts';
 import { imageBytes } from '../../schemas/provenance.ts';
 import { hashUniform } from '../../schemas/random.ts';
@@ -15,6 +13,8 @@ export interface CaptionSample {
   /** The generic words that the sample shows, by language; languages without any are left out. */
   genericWords(): Map<string, ReadonlySet<string>>;
 }
+
+const decodedAtOnce = 4;
 
 interface Sampled {
   readonly sha256: string;
@@ -30,7 +30,7 @@ interface Sampled {
  * images that enter the sample are embedded: of a data set that is much larger, few. Holds `sample` (d + a few words) numbers a language.
  */
 export function createCaptionSample(
-  teacher: Pick<Teacher, 'dimension' | 'imageSize' | 'embedImages'>,
+  teacher: Pick<Teacher, 'dimension' | 'imageSize' | 'embedImages' | 'embedEncoded'>,
   options: GenericWordsOptions,
   { seed, maxPixels }: { readonly seed: number; readonly maxPixels: number },
 ): CaptionSample {
@@ -87,19 +87,12 @@ function inOrder(images: ReadonlyMap<string, Sampled>): Sampled[] {
   return [...images.values()].sort((a, b) => a.draw - b.draw || (a.sha256 < b.sha256 ? -1 : 1));
 }
 
-async function embedRows(
-  teacher: Pick<Teacher, 'imageSize' | 'embedImages'>,
+function embedRows(
+  teacher: Pick<Teacher, 'imageSize' | 'embedImages' | 'embedEncoded'>,
   batch: RecordBatch,
   rows: readonly number[],
   maxPixels: number,
 ): Promise<Float32Array> {
-  const side = teacher.imageSize;
-  const input = new Float32Array(rows.length * side * side * 3);
-  await Promise.all(
-    rows.map(async (row, i) => {
-      const pixels = await decodeRgb(imageBytes(batch, row), { width: side, height: side }, maxPixels);
-      input.set(normalizePixels(pixels), i * side * side * 3);
-    }),
-  );
-  return teacher.embedImages(input, rows.length);
+  const images = rows.map((row) => imageBytes(batch, row));
+  return embedEncoded(teacher, images, { maxPixels, concurrency: decodedAtOnce });
 }

@@ -27,7 +27,12 @@ export function serve(
   data: string,
   run: string,
   recipe = recipeOf(),
-  settings: { readonly token?: string; readonly from?: number; readonly fresh?: boolean } = {},
+  settings: {
+    readonly host?: string;
+    readonly token?: string;
+    readonly from?: number;
+    readonly fresh?: boolean;
+  } = {},
 ): Promise<ServedFeed> {
   const config = parseConfig(recipe, 'recipe.yaml');
   return serveFeed(config, {

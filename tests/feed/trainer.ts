@@ -72,7 +72,7 @@ for (let step = kept?.moments.step ?? 0; step < steps; step += 1) {
   });
   const indices = [...(selected.getChild('index') ?? [])] as number[];
   const { loss } = await trainer.step({
-    ...inputsOf(candidates, indices, config.textTokens),
+    ...inputsOf(candidates, indices, config),
     learningRate: training.learningRate,
   });
   if ((step + 1) % Number(savedEvery) === 0 || step + 1 === steps) {

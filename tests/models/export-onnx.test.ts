@@ -7,6 +7,7 @@ import { tokenize } from '../../models/byte-tokenizer.ts';
 import { createEmbedder } from '../../models/embedder.ts';
 import { exportTowersOnnx } from '../../models/export-onnx.ts';
 import { createOnnxExecutor } from '../../models/onnx-executor.ts';
+import { openTowers } from '../../models/siglip/open-towers.ts';
 import { initializeParameters } from '../../models/towers.ts';
 import { createRandom } from '../../schemas/random.ts';
 import { normals, toyConfig, worst } from './toy-towers.ts';
@@ -34,8 +35,18 @@ describe.each([
   });
   afterAll(() => rm(folder, { recursive: true }));
 
-  it('are two files and no other', async () => {
-    expect(await readdir(join(folder, 'made'))).toEqual(['image.onnx', 'text.onnx']);
+  it('are two files, and a third for the scale and the bias', async () => {
+    expect(await readdir(join(folder, 'made'))).toEqual(['assay.json', 'image.onnx', 'text.onnx']);
+  });
+
+  it('open as a model with the scale and the bias that they were trained to', async () => {
+    const towers = await openTowers(join(folder, 'made'), { threads: 1 });
+    expect(towers).toMatchObject({ imageSize: 8, dimension: toyConfig.embeddingDim });
+    expect(towers.scale).toBeCloseTo(10, 5);
+    expect(towers.bias).toBe(-10);
+    expect(worst(await towers.embedImages(images, 8), ofImages)).toBeLessThan(1e-6);
+    expect(worst(await towers.embedTexts(texts), ofTexts)).toBeLessThan(2e-6);
+    await towers.dispose();
   });
 
   it.each([1, 3, 8])('take a batch of %i and agree with the embedder', async (batch) => {

@@ -5,6 +5,8 @@ import { tokenize } from '../../models/byte-tokenizer.ts';
 import { createEmbedder, imageProgram, textProgram } from '../../models/embedder.ts';
 import type { CompiledProgram, Executor, Program, TensorValue } from '../../models/executor.ts';
 import { flatten, lengthOf } from '../../models/flat-parameters.ts';
+import { emptyPatches, writePixels } from '../../models/naflex/patchify.ts';
+import { patchValues } from '../../models/naflex/values.ts';
 import { findExecutors } from '../../models/open-executor.ts';
 import { sigmoidLoss } from '../../models/sigmoid-loss.ts';
 import { softmaxDistillationLoss, softmaxLoss } from '../../models/softmax-loss.ts';
@@ -58,7 +60,7 @@ const taught = {
   teacherScaleLog: { shape: [1], dtype: 'float32', data: Float32Array.of(0.3) },
 } as const;
 
-/** What the towers come in: a token or several a position, images at one or two resolutions, with and without a teacher. */
+/** What the towers come in: a token or several a position, images at one or two resolutions or of any shape, with and without a teacher. */
 const shapes: Record<string, TrainShape> = {
   plain: { config: toyConfig, batch, tokens: tokenCount },
   'stride 2, pool 2': { config: { ...toyConfig, textStride: 2 }, batch, tokens: tokenCount, imagePool: 2 },
@@ -68,8 +70,24 @@ const shapes: Record<string, TrainShape> = {
     tokens: tokenCount,
     distillation: { weight: 0.7, dimension: 5 },
   },
+  NaFlex: { config: toyConfig, batch, tokens: tokenCount, sequenceLength: 6 },
 };
-const batchOf = (shape: TrainShape) => ({ images, tokens, ...(shape.distillation && taught) });
+const patchSize = { patchSize: toyConfig.patchSize, sequenceLength: 6 };
+/** Images of four shapes, of which none fills the sequence. */
+const patches = emptyPatches(batch, patchSize);
+for (const [row, [height, width]] of [
+  [8, 8],
+  [4, 20],
+  [12, 4],
+  [4, 4],
+].entries() as Iterable<[number, [number, number]]>) {
+  writePixels(patches, row, normals(height * width * 3, `patches ${row}`), { height, width }, patchSize);
+}
+const batchOf = (shape: TrainShape) => ({
+  ...(shape.sequenceLength ? patchValues(toyConfig, patches) : { images }),
+  tokens,
+  ...(shape.distillation && taught),
+});
 const vectorOf = (config: TowersConfig): TensorValue => {
   const data = flatten(parameterShapes(config), stirred(config));
   return { shape: [data.length], dtype: 'float32', data };

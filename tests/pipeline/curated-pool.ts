@@ -11,18 +11,23 @@ const words = ['red', 'cat', 'house', 'tree', 'boat', 'sun', 'Haus', 'Baum', 'ga
 const d = 4;
 const languages = ['en', 'en', 'en', 'de', 'es'];
 
-async function noise(random: Random): Promise<Uint8Array> {
-  const pixels = Uint8Array.from({ length: 16 * 16 * 3 }, () => random.integer(256));
-  return sharp(pixels, { raw: { width: 16, height: 16, channels: 3 } })
+async function noise(random: Random, [width, height]: readonly [number, number]): Promise<Uint8Array> {
+  const pixels = Uint8Array.from({ length: width * height * 3 }, () => random.integer(256));
+  return sharp(pixels, { raw: { width, height, channels: 3 } })
     .png()
     .toBuffer();
 }
 
 const text = (random: Random) => [1, 2, 3].map(() => random.pick(words)).join(' ');
 
-const images = async (count: number, random: Random) => {
+type Shapes = readonly (readonly [width: number, height: number])[];
+const squares: Shapes = [[16, 16]];
+
+const images = async (count: number, random: Random, shapes = squares) => {
   const all: { bytes: Uint8Array; path: string }[] = [];
-  for (let i = 0; i < count; i += 1) all.push({ bytes: await noise(random), path: `${i}.png` });
+  for (let i = 0; i < count; i += 1) {
+    all.push({ bytes: await noise(random, shapes[i % shapes.length] ?? [16, 16]), path: `${i}.png` });
+  }
   return { type: rowTypes.image, values: all };
 };
 
@@ -34,7 +39,7 @@ async function write(path: string, columns: Parameters<typeof batchOf>[0], metad
 }
 
 /** Writes a curated folder of rows of noise, three in five English, as a teacher of 4 dimensions embedded them. */
-export async function writeCurated(folder: string, rows: number, seed = 1): Promise<void> {
+export async function writeCurated(folder: string, rows: number, seed = 1, shapes = squares): Promise<void> {
   const random = createRandom(seed);
   const range = Array.from({ length: rows }, (_, i) => i);
   const units = () => ({
@@ -48,7 +53,7 @@ export async function writeCurated(folder: string, rows: number, seed = 1): Prom
     join(folder, 'shards', '00000.parquet'),
     {
       key: { type: rowTypes.key, values: range.map((i) => `row-${i}`) },
-      image: await images(rows, random),
+      image: await images(rows, random, shapes),
       language: { type: curatedTypes.language, values: range.map((i) => languages[i % languages.length]) },
       text: { type: curatedTypes.text, values: range.map(() => text(random)) },
       teacher_image: units(),
