@@ -4,6 +4,7 @@ import { openExecutor } from '../models/open-executor.ts';
 import { countOf } from '../pipeline/cli/sources.ts';
 import { benchCuration } from './curation.ts';
 import { benchDuplicates } from './duplicates.ts';
+import { benchFeed } from './feed.ts';
 import { benchLanguage } from './language.ts';
 import { benchSelect } from './select.ts';
 import { benchThroughput } from './throughput.ts';
@@ -24,6 +25,7 @@ interface BenchOptions {
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
   curation: benchCuration,
   duplicates: benchDuplicates,
+  feed: benchFeed,
   language: benchLanguage,
   select: benchSelect,
   train: async ({ executor, provider }) => {
@@ -41,7 +43,11 @@ await new Command('bench')
   .addOption(
     new Option('--provider <name>', 'train: what it computes on').choices(['auto', 'cpu', 'webgpu', 'cuda']),
   )
-  .option('--rows <n>', 'curation, duplicates: rows of the pool that is built; throughput: pictures', countOf)
+  .option(
+    '--rows <n>',
+    'curation, duplicates, feed: rows of the pool that is built; throughput: pictures',
+    countOf,
+  )
   .option('--teacher <file>', "curation: a teacher's checkpoint, the demo's unless told")
   .action(async (name: string, options: BenchOptions & { json?: boolean }) => {
     const bench = benches[name];

@@ -1,4 +1,5 @@
 import { createRandom, type Random, restoreRandom } from '../../schemas/random.ts';
+import { Refusal } from './refusal.ts';
 
 /** A row by its place: the row group, over all shards, and the row within it. */
 export interface RowPlace {
@@ -128,7 +129,7 @@ export function createOrder<T>(
       const taken = await take(withData);
       if (taken === null) {
         if (isReady) return;
-        if (drawn === 0) throw new Error(shortageOf(pools, shares, size, source.groups));
+        if (drawn === 0) throw new Refusal(409, shortageOf(pools, shares, size, source.groups));
         // What is left can't fill a super-batch; kept for the next epoch it could meet itself in one.
         for (const pool of pools) pool.length = 0;
         [epoch, begun, row, drawn] = [epoch + 1, 0, 0, 0];

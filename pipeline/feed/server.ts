@@ -40,7 +40,8 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
     logger: false,
     bodyLimit: options.maxBodyBytes,
     connectionTimeout: idle,
-    requestTimeout: idle,
+    // A learner's gigabytes take their time, as long as they move.
+    requestTimeout: 10 * idle,
     keepAliveTimeout: idle,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 100 },
@@ -95,9 +96,7 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
       teacher,
     });
     const answer = { layout, teacher, decoding: feed.decoding };
-    return sendStream(request, reply, metadata, (signal) =>
-      superBatchAnswer(rows, places, { ...answer, signal }),
-    );
+    return sendStream(reply, metadata, (signal) => superBatchAnswer(rows, places, { ...answer, signal }));
   });
 
   app.post('/v1/selections', async (request, reply) => {
@@ -117,7 +116,7 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
     async function* answer() {
       yield selectionAnswer(recorded);
     }
-    return sendStream(request, reply, metadata, answer);
+    return sendStream(reply, metadata, answer);
   });
 
   app.get('/v1/batches', async (request, reply) => {
@@ -160,7 +159,7 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
         });
       }
     }
-    return sendStream(request, reply, metadata, answer);
+    return sendStream(reply, metadata, answer);
   });
 
   app.put('/v1/learner', async (request) => {
@@ -186,13 +185,12 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
 
 /** Sends record batches as they are taken; when the client is gone, what makes them is ended. */
 function sendStream(
-  request: FastifyRequest,
   reply: FastifyReply,
   metadata: Readonly<Record<string, string>>,
   answer: (signal: AbortSignal) => AsyncGenerator<RecordBatch>,
 ): FastifyReply {
   const gone = new AbortController();
-  request.raw.socket.once('close', () => gone.abort(new Error('the client is gone')));
+  reply.raw.once('close', () => gone.abort(new Error('the client is gone')));
   const stream = Readable.from(arrowStream(answer(gone.signal), metadata), {
     objectMode: false,
     highWaterMark: 64 * 1024,

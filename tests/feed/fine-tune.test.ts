@@ -1,10 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { writeCurated } from '../pipeline/curated-pool.ts';
 import { temporaryFolder } from '../support.ts';
-import { type Started, startFeed, startTrainer } from './processes.ts';
+import { freePort, type Started, startFeed, startTrainer } from './processes.ts';
 
 const steps = 50;
 const recipe = `
@@ -33,14 +32,6 @@ beforeAll(async () => {
 afterEach(() => {
   for (const { child } of started.splice(0)) child.kill('SIGKILL');
 });
-
-async function freePort(): Promise<string> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return String(typeof address === 'object' ? address?.port : 0);
-}
 
 const feedAt = async (run: string, port = '0') => {
   const args = ['--data', folder, '--config', 'recipe.yaml', '--out', run, '--port', port];
