@@ -178,37 +178,50 @@ function* valuesOf(slices: readonly Slice[], leaf: Leaf): Generator<Uint8Array |
   }
 }
 
-/** Each row's list of fixed-size values, end to end. */
+/** Each row's list of half-precision numbers, as bytes. */
 function listsOf(slices: readonly Slice[], leaf: Leaf): Uint8Array[] {
   const width = leaf.typeLength;
   if (leaf.type !== 'FIXED_LEN_BYTE_ARRAY' || width !== 2) {
     throw new Error(`column ${leaf.name} is ${leaf.type}, where half-precision numbers are expected`);
   }
-  const counts: number[] = [];
-  for (const { page, from, to } of slices) {
-    for (let entry = from; entry < to; entry += 1) {
-      if (page.repetitions === null || page.repetitions[entry] === 0) counts.push(0);
-      if (page.definitions === null || page.definitions[entry] === leaf.maxDefinition) {
-        counts[counts.length - 1] = (counts.at(-1) ?? 0) + 1;
-      }
-    }
-  }
-  const lists = counts.map((count) => new Uint8Array(count * width));
-  let [row, at] = [-1, 0];
+  const lists: Uint8Array[] = [];
   for (const { page, from, to, value: first } of slices) {
     const { values, repetitions, definitions } = page;
     if (values.kind !== 'bytes') throw new Error(`column ${leaf.name} holds numbers, not byte strings`);
     const { bytes, starts } = values;
-    for (let entry = from, value = first; entry < to; entry += 1) {
-      if (repetitions === null || repetitions[entry] === 0) [row, at] = [row + 1, 0];
-      if (definitions !== null && definitions[entry] !== leaf.maxDefinition) continue;
+    let value = first;
+    for (let entry = from; entry < to; ) {
+      // A list that goes on from the page before is one with what was there of it.
+      const goesOn = repetitions !== null && repetitions[entry] !== 0;
+      let end = entry + 1;
+      while (end < to && repetitions !== null && repetitions[end] !== 0) end += 1;
+      const present = countPresent(definitions, entry, end, leaf.maxDefinition);
+      const part = new Uint8Array(present * width);
       const start = starts[value] ?? 0;
-      const list = lists[row] as Uint8Array;
-      list[at] = bytes[start] as number;
-      list[at + 1] = bytes[start + 1] as number;
-      at += width;
-      value += 1;
+      // Plain values lie end to end; those of a dictionary anywhere.
+      if ((starts[value + present - 1] ?? start) - start === (present - 1) * width) {
+        part.set(bytes.subarray(start, start + part.length));
+      } else copyPairs(bytes, starts, value, part);
+      value += present;
+      if (goesOn && lists.length > 0) lists.push(Buffer.concat([lists.pop() ?? part, part]));
+      else lists.push(part);
+      entry = end;
     }
   }
   return lists;
+}
+
+function countPresent(definitions: Uint8Array | null, from: number, to: number, most: number): number {
+  if (definitions === null) return to - from;
+  let count = 0;
+  for (let i = from; i < to; i += 1) if (definitions[i] === most) count += 1;
+  return count;
+}
+
+function copyPairs(bytes: Uint8Array, starts: Uint32Array, value: number, part: Uint8Array): void {
+  for (let i = 0; i < part.length; i += 2) {
+    const start = starts[value + (i >> 1)] as number;
+    part[i] = bytes[start] as number;
+    part[i + 1] = bytes[start + 1] as number;
+  }
 }
