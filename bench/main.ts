@@ -4,6 +4,7 @@ import { openExecutor } from '../models/open-executor.ts';
 import { countOf } from '../pipeline/cli/sources.ts';
 import { benchCuration } from './curation.ts';
 import { benchDuplicates } from './duplicates.ts';
+import { benchFeed } from './feed.ts';
 import { benchInspect } from './inspect.ts';
 import { benchLanguage } from './language.ts';
 import { benchSelect } from './select.ts';
@@ -27,6 +28,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figure
   curation: benchCuration,
   duplicates: benchDuplicates,
   inspect: benchInspect,
+  feed: benchFeed,
   language: benchLanguage,
   select: benchSelect,
   storage: benchStorage,
@@ -47,7 +49,7 @@ await new Command('bench')
   )
   .option(
     '--rows <n>',
-    'curation, duplicates, inspect, storage: rows of the pool that is built; throughput: pictures',
+    'curation, duplicates, feed, inspect, storage: rows of the pool that is built; throughput: pictures',
     countOf,
   )
   .option('--teacher <file>', "curation: a teacher's checkpoint, the demo's unless told")

@@ -20,6 +20,7 @@ import { readShardsOptionsSchema } from '../stages/read-shards.ts';
 import { writeShardsOptionsSchema } from '../stages/write-shards.ts';
 import { distillOptionsSchema, evaluationOptionsSchema, teachOptionsSchema } from './distill/options.ts';
 import { UsageError } from './errors.ts';
+import { feedOptionsSchema } from './feed/options.ts';
 import { bytesSchema, memorySchema } from './memory.ts';
 
 const pathsSchema = z
@@ -91,6 +92,8 @@ export const configSchema = z.strictObject({
   /** What models run on: an executor, its provider, and threads in place of those above. */
   compute: computeOptionsSchema.prefault({}),
   distill: distillOptionsSchema.prefault({}),
+  /** How a fine-tune that runs elsewhere is served. */
+  feed: feedOptionsSchema.prefault({}),
   teach: teachOptionsSchema.prefault({}),
   evaluation: evaluationOptionsSchema.optional(),
   /** How object storage (`s3://`) is reached; never with what credentials. */

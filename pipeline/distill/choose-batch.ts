@@ -172,9 +172,21 @@ function teacherOf({ teacher }: ChooserOptions, superBatch: SuperBatch): PairMod
   return teacher && { images: superBatch.teacherImages, texts: superBatch.teacherTexts, ...teacher };
 }
 
-async function selectFrom(
-  { options, random }: ChooserOptions,
-  { superBatch, learner, teacher, open }: Scored,
+/** What of a recipe decides how a batch is selected from a scored super-batch. */
+export type SelectingOptions = Pick<
+  DistillOptions,
+  'batch' | 'chunks' | 'method' | 'sampling' | 'strata' | 'english'
+> & { readonly threads?: number | undefined };
+
+/** Selects a batch from the open pairs of a scored super-batch, by stratum. Throws as {@link selectBatch} does. */
+export async function selectFrom(
+  { options, random }: { readonly options: SelectingOptions; readonly random: Random },
+  {
+    superBatch,
+    learner,
+    teacher,
+    open,
+  }: Pick<Scored, 'learner' | 'teacher' | 'open'> & { readonly superBatch: Pick<SuperBatch, 'languages'> },
 ): Promise<Selection> {
   const selections: Selection[] = [];
   for (const { rows, batch } of strataOf(open, superBatch.languages, options)) {
@@ -210,7 +222,7 @@ export function strataOf(
   ].filter((stratum) => stratum.batch > 0);
 }
 
-function methodOf({ method }: DistillOptions): Exclude<DistillOptions['method'], 'uniform'> {
+function methodOf({ method }: SelectingOptions): Exclude<DistillOptions['method'], 'uniform'> {
   if (method === 'uniform') throw new Error('uniform batches are not selected');
   return method;
 }

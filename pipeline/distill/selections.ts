@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Float32, Int32, Utf8 } from 'apache-arrow';
+import { Float32, Int32, type RecordBatch, Utf8 } from 'apache-arrow';
 import { batchOf } from '../../schemas/batches.ts';
 import type { ChosenBatch } from './choose-batch.ts';
 import type { DistillOptions } from './options.ts';
@@ -72,7 +72,17 @@ export async function openSelectionLog(
   };
 }
 
-function selectionRows(step: number, { superBatch, selection, terms }: ChosenBatch) {
+/** A step's selected pairs as the columns of `selections.parquet`, in the order in which they were selected. */
+export function selectionRows(
+  step: number,
+  {
+    superBatch,
+    selection,
+    terms,
+  }: Pick<ChosenBatch, 'selection' | 'terms'> & {
+    readonly superBatch: Pick<ChosenBatch['superBatch'], 'keys' | 'languages'>;
+  },
+): RecordBatch {
   if (selection === null) throw new Error('uniform batches are not selected');
   const indices = Array.from(selection.indices);
   return batchOf({

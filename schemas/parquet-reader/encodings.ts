@@ -61,6 +61,13 @@ export function decodeValues(
 
 const widths: Partial<Record<ParquetType, number>> = { INT32: 4, INT64: 8, FLOAT: 4, DOUBLE: 8 };
 
+/** Where values of one length begin. */
+function placesOf(start: number, count: number, length: number): Uint32Array {
+  const places = new Uint32Array(count);
+  for (let i = 0; i < count; i += 1) places[i] = start + i * length;
+  return places;
+}
+
 function decodePlain(
   page: Uint8Array,
   start: number,
@@ -73,7 +80,7 @@ function decodePlain(
     return {
       kind: 'bytes',
       bytes: page,
-      starts: Uint32Array.from({ length: count }, (_, i) => start + i * typeLength),
+      starts: placesOf(start, count, typeLength),
       lengths: new Uint32Array(count).fill(typeLength),
     };
   }

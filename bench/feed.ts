@@ -1,0 +1,313 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { Data, Struct, type StructRowProxy } from 'apache-arrow';
+import { Feed } from '../docs/clients/assay-client.mjs';
+import { createEmbedder } from '../models/embedder.ts';
+import { toFloat16 } from '../models/float16.ts';
+import { createOnnxExecutor } from '../models/onnx-executor.ts';
+import { initializeParameters, towersConfigSchema } from '../models/towers.ts';
+import { distillOptionsSchema } from '../pipeline/distill/options.ts';
+import { batchOf, batchOfData, columnData } from '../schemas/batches.ts';
+import { binaryColumn, listColumn } from '../schemas/columns.ts';
+import { openParquetWriter } from '../schemas/parquet-writer.ts';
+import { createRandom } from '../schemas/random.ts';
+import { curatedTypes, rowTypes } from '../schemas/rows.ts';
+
+/** Rows of the pool when none are asked for; of as many, memory is measured over 10,000 steps, of fewer over fewer. */
+const defaultRows = 4000;
+/** Bytes of an image: a JPEG of 256 pixels has about as many. */
+const imageBytes = 30_000;
+const dimension = 768;
+
+/**
+ * Measures a feed, in a process of its own, as a trainer meets it:
+ *
+ * - `throughputRatio`: rows a second that a client gets (super-batches of encoded images with the teacher's embeddings)
+ *   over those that DuckDB gives this process of the same shards, each as often as the other, in turn.
+ * - `selectionShare`: seconds from posting the embeddings of 8,192 candidates to the answer, over the forward pass of the
+ *   demo's learner over as many; `selectionShareB16` the same with a ViT-B/16 of 256 pixels, whose forward pass is measured
+ *   on few images and multiplied.
+ * - `memorySlope`: megabytes a thousand steps, by least squares over the second half of the steps, and the feed's
+ *   resident memory at the middle and the end.
+ */
+export async function benchFeed({
+  rows = defaultRows,
+}: {
+  readonly rows?: number | undefined;
+}): Promise<Record<string, number | string>> {
+  const folder = await mkdtemp(join(tmpdir(), 'assay-bench-'));
+  const isSmall = rows < 1000;
+  try {
+    return {
+      cores: availableParallelism(),
+      ...(await throughputFigures(join(folder, 'throughput'), rows)),
+      ...(await selectionFigures(join(folder, 'selection'), isSmall ? 256 : 8192)),
+      ...(await memoryFigures(join(folder, 'memory'), isSmall ? 60 : Math.min(10_000, rows * 2.5))),
+    };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function writePool(folder: string, rows: number, bytes: number, d: number): Promise<void> {
+  await mkdir(join(folder, 'shards'), { recursive: true });
+  const random = createRandom('pool');
+  const noise = Buffer.from(Uint32Array.from({ length: 1 << 20 }, () => random.integer(2 ** 32)).buffer);
+  const metadata = { teacher: JSON.stringify({ dimension: d, scale: 100, bias: -15 }) };
+  const path = join(folder, 'shards', '00000.parquet');
+  const writer = await openParquetWriter(path, { metadata, rowGroupBytes: 16 * 1024 * 1024 });
+  const unit = 1 / Math.sqrt(d);
+  for (let from = 0; from < rows; from += 256) {
+    const count = Math.min(256, rows - from);
+    const texts = batchOf({
+      key: { type: rowTypes.key, values: Array.from({ length: count }, (_, i) => `row-${from + i}`) },
+      language: { type: curatedTypes.language, values: Array.from({ length: count }, () => 'en') },
+      text: {
+        type: curatedTypes.text,
+        values: Array.from({ length: count }, (_, i) => `a photo of ${from + i}`),
+      },
+    });
+    const images = Array.from({ length: count }, () => {
+      const start = random.integer(noise.length - 2 * bytes);
+      return noise.subarray(start, start + Math.round(bytes * (0.5 + random.uniform())));
+    });
+    const { children } = rowTypes.image;
+    const paths = columnData(texts, 'key');
+    const image = new Data(new Struct<StructRowProxy>(children as never), 0, count, 0, {}, [
+      binaryColumn(images),
+      paths,
+    ]);
+    const halves = () => {
+      const signs = Float32Array.from({ length: count * d }, () => (random.integer(2) ? unit : -unit));
+      return listColumn(toFloat16(signs), d);
+    };
+    await writer.write(
+      batchOfData([
+        ...['key', 'language', 'text'].map((name) => [name, columnData(texts, name)] as const),
+        ['image', image],
+        ['teacher_image', halves()],
+        ['teacher_text', halves()],
+      ]),
+    );
+  }
+  await writer.close();
+}
+
+async function withFeed<T>(folder: string, recipe: object, work: (feed: Feed) => Promise<T>): Promise<T> {
+  await writeFile(join(folder, 'feed.yaml'), JSON.stringify(recipe));
+  const program = fileURLToPath(new URL('../pipeline/cli/assay.js', import.meta.url));
+  const args = [
+    'feed',
+    '--data',
+    folder,
+    '--config',
+    join(folder, 'feed.yaml'),
+    '--out',
+    join(folder, 'run'),
+  ];
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [program, ...args, '--port', '0', '--json', '--fresh'],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  try {
+    const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
+    const { url } = JSON.parse(String(line)) as { url: string };
+    return await work(new Feed(url, { retries: 0 }));
+  } finally {
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  }
+}
+
+async function throughputFigures(folder: string, rows: number): Promise<Record<string, number>> {
+  await writePool(folder, rows, imageBytes, dimension);
+  const superBatch = Math.max(16, Math.floor(rows / 16));
+  const repeats = rows < 1000 ? 1 : 3;
+  const stepsOf = 16 * (repeats + 1);
+  const recipe = {
+    distill: {
+      superBatch,
+      batch: 1,
+      method: 'uniform',
+      english: 1,
+      shuffleRows: superBatch,
+      training: { steps: stepsOf },
+    },
+    feed: { ahead: 2 },
+  };
+  return withFeed(folder, recipe, async (feed) => {
+    const seconds: Record<'feed' | 'duckdb', number[]> = { feed: [], duckdb: [] };
+    let [step, bytes] = [0, 0];
+    for (let turn = -1; turn < repeats; turn += 1) {
+      const started = performance.now();
+      bytes = 0;
+      for (let i = 0; i < 16; i += 1, step += 1) {
+        const table = await feed.superBatch(step);
+        for (const batch of table.batches) bytes += batch.data.byteLength;
+        await feed.batch(step, { image: 'none', teacher: 0 });
+      }
+      const middle = performance.now();
+      await readByDuckdb(join(folder, 'shards', '00000.parquet'));
+      if (turn < 0) continue;
+      seconds.feed.push((middle - started) / 1000);
+      seconds.duckdb.push((performance.now() - middle) / 1000);
+    }
+    const [ours, theirs] = [median(seconds.feed), median(seconds.duckdb)];
+    const served = superBatch * 16;
+    return {
+      rows,
+      superBatch,
+      batchesPerSecond: round(16 / ours),
+      megabytesPerSecond: round(bytes / 1e6 / ours),
+      rowsPerSecond: Math.round(served / ours),
+      rowsPerSecondDuckdb: Math.round(rows / theirs),
+      throughputRatio: round(served / ours / (rows / theirs)),
+    };
+  });
+}
+
+/** Every value of the same columns, as this process gets it from DuckDB. */
+async function readByDuckdb(path: string): Promise<number> {
+  const instance = await DuckDBInstance.create();
+  const connection = await instance.connect();
+  let rows = 0;
+  const result = await connection.stream(
+    `SELECT key, language, text, image.bytes, teacher_image, teacher_text FROM read_parquet('${path}')`,
+  );
+  for (;;) {
+    const chunk = await result.fetchChunk();
+    if (chunk === null || chunk.rowCount === 0) break;
+    rows += chunk.getColumns()[0]?.length ?? 0;
+  }
+  connection.closeSync();
+  instance.closeSync();
+  return rows;
+}
+
+async function selectionFigures(folder: string, count: number): Promise<Record<string, number>> {
+  const { learner } = distillOptionsSchema.parse({});
+  const own = learner.embeddingDim;
+  await writePool(folder, count + 256, 64, dimension);
+  const distill = {
+    superBatch: count,
+    batch: count / 4,
+    english: 1,
+    shuffleRows: count,
+    training: { steps: 4 },
+  };
+  const seconds = await withFeed(folder, { distill }, async (feed) => {
+    const all: Record<'small' | 'large', number[]> = { small: [], large: [] };
+    for (const [step, name] of (['small', 'small', 'large', 'large'] as const).entries()) {
+      const d = name === 'small' ? own : dimension;
+      const embeddings = { ...unitRows(count, d), dimension: d, scale: 20, bias: -8 };
+      await feed.superBatch(step, { image: 'none', teacher: 0 });
+      const started = performance.now();
+      await feed.select(step, embeddings);
+      all[name].push((performance.now() - started) / 1000);
+    }
+    // The first of each starts the sessions of ONNX Runtime.
+    return { small: all.small[1] ?? 0, large: all.large[1] ?? 0 };
+  });
+  const forward = await forwardSeconds(learner, Math.min(count, 1024), count);
+  const base = towersConfigSchema.parse({
+    ...learner,
+    imageSize: 256,
+    patchSize: 16,
+    width: 768,
+    depth: 12,
+    heads: 12,
+    embeddingDim: dimension,
+  });
+  const forwardB16 = count < 1000 ? Number.NaN : await forwardSeconds(base, 4, count);
+  return {
+    candidates: count,
+    selectionSeconds: round(seconds.small),
+    forwardSeconds: round(forward),
+    selectionShare: round(seconds.small / forward),
+    selectionSecondsB16: round(seconds.large),
+    ...(Number.isNaN(forwardB16)
+      ? {}
+      : { forwardSecondsB16: Math.round(forwardB16), selectionShareB16: round(seconds.large / forwardB16) }),
+  };
+}
+
+function unitRows(rows: number, d: number): { images: Float32Array; texts: Float32Array } {
+  const random = createRandom(`learner:${d}`);
+  const make = () =>
+    Float32Array.from({ length: rows * d }, () => (random.integer(2) ? 1 : -1) / Math.sqrt(d));
+  return { images: make(), texts: make() };
+}
+
+/** Seconds of the forward pass of both towers over `count` pairs, from `measured` of them. */
+async function forwardSeconds(
+  config: ReturnType<typeof towersConfigSchema.parse>,
+  measured: number,
+  count: number,
+): Promise<number> {
+  const executor = createOnnxExecutor({ threads: availableParallelism() });
+  const parameters = initializeParameters(config, createRandom(1));
+  const batch = Math.min(64, measured);
+  const embedder = await createEmbedder({ executor, config, parameters, frozen: true, batch });
+  const images = new Float32Array(measured * config.imageSize ** 2 * 3).fill(0.1);
+  const texts = Array.from({ length: measured }, (_, i) => `a photo of number ${i} of them all`);
+  await embedder.embedImages(images.subarray(0, batch * config.imageSize ** 2 * 3), batch);
+  await embedder.embedTexts(texts.slice(0, batch));
+  const started = performance.now();
+  await embedder.embedImages(images, measured);
+  await embedder.embedTexts(texts);
+  const seconds = (performance.now() - started) / 1000;
+  await embedder.dispose();
+  return (seconds / measured) * count;
+}
+
+async function memoryFigures(folder: string, steps: number): Promise<Record<string, number>> {
+  await writePool(folder, 2000, 2000, 16);
+  const recipe = {
+    distill: { superBatch: 32, batch: 8, chunks: 4, english: 1, shuffleRows: 256, training: { steps } },
+  };
+  return withFeed(folder, recipe, async (feed) => {
+    const embeddings = { ...unitRows(32, 16), dimension: 16, scale: 20, bias: -8 };
+    const samples: [step: number, megabytes: number][] = [];
+    const every = Math.max(1, Math.floor(steps / 200));
+    for (let step = 0; step < steps; step += 1) {
+      await feed.superBatch(step);
+      await feed.select(step, embeddings);
+      if (step % every !== 0) continue;
+      const { residentBytes } = (await feed.status()) as { residentBytes: number };
+      samples.push([step, residentBytes / 1e6]);
+    }
+    const late = samples.slice(samples.length >> 1);
+    return {
+      memorySteps: steps,
+      memoryMiddleMegabytes: Math.round(median(late.slice(0, 20).map(([, size]) => size))),
+      memoryEndMegabytes: Math.round(median(late.slice(-20).map(([, size]) => size))),
+      memorySlope: round(1000 * slopeOf(late)),
+    };
+  });
+}
+
+function slopeOf(points: readonly (readonly [number, number])[]): number {
+  const mean = (of: (point: readonly [number, number]) => number) =>
+    points.reduce((sum, point) => sum + of(point), 0) / points.length;
+  const [x, y] = [mean(([step]) => step), mean(([, size]) => size)];
+  const over = mean(([step, size]) => (step - x) * (size - y));
+  const under = mean(([step]) => (step - x) ** 2);
+  return under === 0 ? 0 : over / under;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const [low = Number.NaN, high = Number.NaN] = [sorted[Math.max(0, middle - 1)], sorted[middle]];
+  return sorted.length % 2 === 1 ? high : (low + high) / 2;
+}
+
+const round = (value: number) => Math.round(value * 1000) / 1000;

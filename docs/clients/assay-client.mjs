@@ -1,0 +1,106 @@
+// A client of `assay feed` for Node: needs the package apache-arrow. See docs/feed.md.
+import {
+  Field,
+  FixedSizeList,
+  Float32,
+  makeData,
+  RecordBatch,
+  RecordBatchReader,
+  Schema,
+  Struct,
+  Table,
+  tableFromIPC,
+  tableToIPC,
+} from 'apache-arrow';
+
+const arrowType = 'application/vnd.apache.arrow.stream';
+
+export class Feed {
+  constructor(url, { token, rank = 0, world = 1, retries = 60 } = {}) {
+    Object.assign(this, { url, token, rank, world, retries });
+  }
+
+  /** Feed's state: the next step, sizes, the learner. */
+  async status() {
+    return (await this.request('GET', '/v1/status')).json();
+  }
+
+  /** A step's candidates as an Arrow table; options: image, side, patch, length, teacher. */
+  async superBatch(step, options = {}) {
+    return this.table('/v1/super-batches', { step, ...this.slice(), ...options });
+  }
+
+  /** A step's selected batch, this rank's slice of it, as an Arrow table. */
+  async batch(step, options = {}) {
+    return this.table('/v1/batches', { step, ...this.slice(), ...options });
+  }
+
+  /** Selects by the learner's unit rows: images and texts are Float32Array [B * d] of this rank's slice. */
+  async select(step, { images, texts, dimension, scale, bias }) {
+    const body = embeddingsBody(images, texts, dimension);
+    const answer = await this.request(
+      'POST',
+      '/v1/selections',
+      { step, ...this.slice(), scale, bias },
+      body,
+      arrowType,
+    );
+    return tableFromIPC(new Uint8Array(await answer.arrayBuffer()));
+  }
+
+  /** Puts a tar of the learner's ONNX export, as Uint8Array. */
+  async putLearner(step, tar, { scale, bias } = {}) {
+    return (await this.request('PUT', '/v1/learner', { step, scale, bias }, tar, 'application/x-tar')).json();
+  }
+
+  slice() {
+    return this.world > 1 ? { rank: this.rank, world: this.world } : {};
+  }
+
+  async table(path, query) {
+    const answer = await this.request('GET', path, query);
+    const reader = await RecordBatchReader.from(answer.body);
+    const batches = [];
+    for await (const batch of reader) batches.push(batch);
+    return new Table(batches);
+  }
+
+  /** Asks; while nobody answers (the feed is being started again) it asks again, twice a second. */
+  async request(method, path, query = {}, body, type) {
+    const known = Object.entries(query).filter(([, value]) => value !== undefined);
+    const url = `${this.url}${path}?${new URLSearchParams(known.map(([name, value]) => [name, String(value)]))}`;
+    const headers = {
+      ...(this.token ? { authorization: `Bearer ${this.token}` } : {}),
+      ...(type ? { 'content-type': type } : {}),
+    };
+    for (let attempt = 0; ; attempt += 1) {
+      const answer = await fetch(url, { method, headers, body }).catch((error) => error);
+      if (answer instanceof Error) {
+        if (attempt >= this.retries) throw answer;
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        continue;
+      }
+      if (answer.ok) return answer;
+      const { error } = await answer.json().catch(() => ({ error: answer.statusText }));
+      throw new Error(`${method} ${path}: ${answer.status}: ${error}`);
+    }
+  }
+}
+
+/** The body of a selection: columns `image` and `text`, fixed-size lists of float32, without copies of the numbers. */
+export function embeddingsBody(images, texts, dimension) {
+  const type = new FixedSizeList(dimension, new Field('item', new Float32(), false));
+  const rows = images.length / dimension;
+  const column = (values) => {
+    const child = makeData({ type: new Float32(), length: values.length, data: values });
+    return makeData({ type, length: rows, nullCount: 0, child });
+  };
+  const fields = [new Field('image', type, false), new Field('text', type, false)];
+  const data = makeData({
+    type: new Struct(fields),
+    length: rows,
+    nullCount: 0,
+    children: [column(images), column(texts)],
+  });
+  return tableToIPC(new Table([new RecordBatch(new Schema(fields), data)]), 'stream');
+}

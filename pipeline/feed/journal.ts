@@ -1,0 +1,133 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { type RecordBatch, tableFromIPC } from 'apache-arrow';
+import { streamBytes } from '../../schemas/arrow-stream.ts';
+import { openParquetWriter } from '../../schemas/parquet-writer.ts';
+import { hashBytes64 } from '../../schemas/random.ts';
+
+/** The selection of one step, as it was answered. */
+export interface RecordedSelection {
+  readonly step: number;
+  /** The step of the learner that the feed scored with; null where the trainer scored, or nobody. */
+  readonly learnerStep: number | null;
+  /** The columns of `selections.parquet`. */
+  readonly rows: RecordBatch;
+}
+
+/** The selections of a fine-tune in the order of its steps, each on the disk before it is answered. */
+export interface Journal {
+  /** Steps recorded: the next selection is of this step. */
+  steps(): number;
+  /** Records the next step's selection. Throws when it is another step's. */
+  add(selection: RecordedSelection): Promise<void>;
+  /** Throws when the step isn't recorded. */
+  read(step: number): Promise<RecordedSelection>;
+  /** Writes all of them as parquet, whole or not at all; the same selections make the same bytes. */
+  writeParquet(path: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+const mark = 0x41535953;
+/** Mark, step, learner's step, length, hash. */
+const headBytes = 4 + 4 + 4 + 4 + 8;
+const nobody = -1;
+/** Rows of a row group of `selections.parquet`, about. */
+const groupRows = 262_144;
+
+/**
+ * Opens the journal. What a kill left half-written at its end is cut off: it was never answered. With `steps`, those
+ * from there on are forgotten.
+ */
+export async function openJournal(path: string, steps = Number.POSITIVE_INFINITY): Promise<Journal> {
+  const file = await open(path, 'a+').then(async (made) => {
+    await made.close();
+    return open(path, 'r+');
+  });
+  const offsets = await soundOffsets(file, steps);
+  let end = offsets.pop() ?? 0;
+  await file.truncate(end);
+  let queue: Promise<unknown> = Promise.resolve();
+  const read = async (step: number): Promise<RecordedSelection> => {
+    const offset = offsets[step];
+    if (offset === undefined) throw new RangeError(`step ${step} has no selection`);
+    const record = await recordAt(file, offset);
+    if (record === null) throw new Error(`${path} changed: the selection of step ${step} is gone`);
+    const [rows] = tableFromIPC(record.payload).batches;
+    if (rows === undefined) throw new Error(`${path}: the selection of step ${step} is empty`);
+    return { step, learnerStep: record.learnerStep, rows };
+  };
+  return {
+    steps: () => offsets.length,
+    add(selection) {
+      const work = async () => {
+        if (selection.step !== offsets.length) {
+          throw new Error(
+            `the selection of step ${selection.step} comes after that of ${offsets.length - 1}`,
+          );
+        }
+        const bytes = encode(selection);
+        await file.write(bytes, 0, bytes.length, end);
+        await file.datasync();
+        offsets.push(end);
+        end += bytes.length;
+      };
+      const added = queue.then(work);
+      queue = added.catch(() => {});
+      return added;
+    },
+    read,
+    async writeParquet(to) {
+      const writer = await openParquetWriter(to, { rowGroupBytes: groupRows * 64 });
+      try {
+        const count = offsets.length;
+        for (let step = 0; step < count; step += 1) await writer.write((await read(step)).rows);
+      } catch (error) {
+        await writer.abort();
+        throw error;
+      }
+      await writer.close();
+    },
+    async close() {
+      await queue;
+      await file.close();
+    },
+  };
+}
+
+function encode({ step, learnerStep, rows }: RecordedSelection): Buffer {
+  const payload = streamBytes(rows);
+  const bytes = Buffer.alloc(headBytes + payload.length);
+  bytes.writeUInt32LE(mark, 0);
+  bytes.writeInt32LE(step, 4);
+  bytes.writeInt32LE(learnerStep ?? nobody, 8);
+  bytes.writeUInt32LE(payload.length, 12);
+  bytes.writeBigUInt64LE(hashBytes64(payload), 16);
+  bytes.set(payload, headBytes);
+  return bytes;
+}
+
+/** Where each sound record begins, in the order of the steps, and where the last one ends. */
+async function soundOffsets(file: FileHandle, steps: number): Promise<number[]> {
+  const offsets = [0];
+  while (offsets.length <= steps) {
+    const offset = offsets.at(-1) ?? 0;
+    const record = await recordAt(file, offset);
+    if (record === null || record.step !== offsets.length - 1) break;
+    offsets.push(offset + headBytes + record.payload.length);
+  }
+  return offsets;
+}
+
+/** The record at an offset; null where it isn't whole. */
+async function recordAt(file: FileHandle, offset: number) {
+  const head = Buffer.alloc(headBytes);
+  if ((await file.read(head, 0, headBytes, offset)).bytesRead < headBytes) return null;
+  if (head.readUInt32LE(0) !== mark) return null;
+  const length = head.readUInt32LE(12);
+  const { size } = await file.stat();
+  if (offset + headBytes + length > size) return null;
+  const payload = Buffer.alloc(length);
+  await file.read(payload, 0, length, offset + headBytes);
+  if (hashBytes64(payload) !== head.readBigUInt64LE(16)) return null;
+  const learner = head.readInt32LE(8);
+  return { step: head.readInt32LE(4), learnerStep: learner === nobody ? null : learner, payload };
+}

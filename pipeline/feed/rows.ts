@@ -1,0 +1,227 @@
+import type { SchemaTree } from 'hyparquet';
+import type { LeafReader, Slice } from '../../schemas/parquet-reader/leaf-reader.ts';
+import { createMemory } from '../../schemas/parquet-reader/memory.ts';
+import { type Leaf, leafOf } from '../../schemas/parquet-reader/pages.ts';
+import { type OpenShard, openShard } from '../../schemas/parquet-reader.ts';
+import type { LoccaTarget } from '../../stages/add-locca-targets.ts';
+
+/** One curated pair in memory, its bytes its own: what it was read from can go. */
+export interface FeedRow {
+  readonly key: string;
+  readonly language: string;
+  readonly text: string;
+  /** The encoded image. */
+  readonly image: Uint8Array;
+  /** Half-precision numbers [d], as bytes; null where the shards carry none. */
+  readonly teacherImage: Uint8Array | null;
+  readonly teacherText: Uint8Array | null;
+  /** Null where they aren't read. */
+  readonly locca: readonly LoccaTarget[] | null;
+}
+
+/** The row groups of curated shards, end to end, as the order of a fine-tune names them. */
+export interface RowSource {
+  /** Rows of each row group. */
+  readonly groups: readonly number[];
+  /** Which rows of a row group are English: 1 or 0 each. Reads no other column. */
+  english(group: number): Promise<Uint8Array>;
+  /** Rows of a row group from `from` on, a multiple of 256, in order, 256 at a time. */
+  read(group: number, from: number): AsyncGenerator<FeedRow[]>;
+}
+
+const batchRows = 256;
+/** Pages are copied out of at once: little is held of them. */
+const pageMemory = 4 * 1024 ** 3;
+
+/**
+ * Opens curated shards for a feed. Footers are read now, columns page by page when they are asked for. Throws when a
+ * shard is missing, or isn't a curated one.
+ */
+export async function openRows(
+  shards: readonly string[],
+  { teacher, locca }: { readonly teacher: boolean; readonly locca: boolean },
+): Promise<RowSource> {
+  const places: { shard: OpenShard; index: number }[] = [];
+  for (const path of shards) {
+    const shard = await openShard(path);
+    for (const { index, rows } of shard.rowGroups) if (rows > 0) places.push({ shard, index });
+  }
+  const placeOf = (group: number) => {
+    const place = places[group];
+    if (place === undefined) throw new RangeError(`there is no row group ${group}`);
+    return place;
+  };
+  return {
+    groups: places.map(({ shard, index }) => shard.rowGroups[index]?.rows ?? 0),
+    async english(group) {
+      const { shard, index } = placeOf(group);
+      const rows = shard.rowGroups[index]?.rows ?? 0;
+      const flags = new Uint8Array(rows);
+      const leaf = leafAt(shard, ['language']);
+      let at = 0;
+      for await (const [slices = []] of readLeaves(shard, index, [leaf], rows, 16_384)) {
+        for (const bytes of valuesOf(slices, leaf)) {
+          flags[at] = bytes?.length === 2 && bytes[0] === 0x65 && bytes[1] === 0x6e ? 1 : 0;
+          at += 1;
+        }
+      }
+      return flags;
+    },
+    async *read(group, from) {
+      const { shard, index } = placeOf(group);
+      const rows = shard.rowGroups[index]?.rows ?? 0;
+      const leaves = [
+        leafAt(shard, ['key']),
+        leafAt(shard, ['language']),
+        leafAt(shard, ['text']),
+        leafAt(shard, ['image', 'bytes']),
+        ...(teacher
+          ? [
+              leafAt(shard, ['teacher_image', 'list', 'element']),
+              leafAt(shard, ['teacher_text', 'list', 'element']),
+            ]
+          : []),
+      ];
+      const targets = locca ? (await shard.readRowGroup(index, ['locca'])).locca : undefined;
+      let at = 0;
+      for await (const slices of readLeaves(shard, index, leaves, rows, batchRows)) {
+        const first = at;
+        at += Math.min(batchRows, rows - at);
+        if (at <= from) continue;
+        const read = rowsOf(slices, leaves);
+        yield targets ? read.map((row, i) => ({ ...row, locca: loccaOf(targets[first + i]) })) : read;
+      }
+    },
+  };
+}
+
+function leafAt(shard: OpenShard, path: readonly string[]): Leaf {
+  const nodes: SchemaTree[] = [];
+  let children = shard.schema.children;
+  for (const name of path) {
+    // Writers name the item of a list as they like.
+    const node =
+      children.find((child) => child.element.name === name) ??
+      (nodes.length > 0 && children.length === 1 ? children[0] : undefined);
+    if (node === undefined) {
+      throw new Error(`${shard.path} is not a curated shard: it has no column ${path.join('.')}`);
+    }
+    nodes.push(node);
+    children = node.children;
+  }
+  return leafOf(nodes);
+}
+
+/** Slices of columns, `step` rows at a time. */
+async function* readLeaves(
+  shard: OpenShard,
+  group: number,
+  leaves: readonly Leaf[],
+  rows: number,
+  step: number,
+): AsyncGenerator<Slice[][]> {
+  const readers: LeafReader[] = shard.openLeaves(group, leaves, createMemory(pageMemory));
+  try {
+    for (let done = 0; done < rows; ) {
+      const wanted = Math.min(step, rows - done);
+      for (const reader of readers) {
+        const ready = await reader.ready(wanted, Number.POSITIVE_INFINITY);
+        if (ready < wanted)
+          throw new Error(`${shard.path}: row group ${group} ends after ${done + ready} rows`);
+      }
+      yield readers.map((reader) => reader.take(wanted));
+      done += wanted;
+    }
+  } finally {
+    for (const reader of readers) await reader.close();
+  }
+}
+
+function rowsOf(slices: readonly Slice[][], leaves: readonly Leaf[]): FeedRow[] {
+  const texts = (i: number) =>
+    [...valuesOf(slices[i] ?? [], leaves[i] as Leaf)].map((bytes) => (bytes ? decoder.decode(bytes) : ''));
+  const [keys, languages, captions] = [texts(0), texts(1), texts(2)];
+  const images = [...valuesOf(slices[3] ?? [], leaves[3] as Leaf)];
+  const halves = (i: number) => (leaves[i] ? listsOf(slices[i] ?? [], leaves[i] as Leaf) : null);
+  const [teacherImages, teacherTexts] = [halves(4), halves(5)];
+  return keys.map((key, row) => ({
+    key,
+    language: languages[row] ?? '',
+    text: captions[row] ?? '',
+    image: images[row]?.slice() ?? new Uint8Array(),
+    teacherImage: teacherImages?.[row] ?? null,
+    teacherText: teacherTexts?.[row] ?? null,
+    locca: null,
+  }));
+}
+
+const decoder = new TextDecoder();
+
+function loccaOf(targets: unknown): LoccaTarget[] {
+  return [...((targets ?? []) as Iterable<LoccaTarget>)];
+}
+
+/** Each entry's bytes; null where it has none. */
+function* valuesOf(slices: readonly Slice[], leaf: Leaf): Generator<Uint8Array | null> {
+  for (const { page, from, to, value: first } of slices) {
+    const { values, definitions } = page;
+    if (values.kind !== 'bytes') throw new Error(`column ${leaf.name} holds numbers, not byte strings`);
+    const { bytes, starts, lengths } = values;
+    for (let entry = from, value = first; entry < to; entry += 1) {
+      if (definitions !== null && definitions[entry] !== leaf.maxDefinition) yield null;
+      else {
+        const start = starts[value] ?? 0;
+        yield bytes.subarray(start, start + (lengths[value] ?? 0));
+        value += 1;
+      }
+    }
+  }
+}
+
+/** Each row's list of half-precision numbers, as bytes. */
+function listsOf(slices: readonly Slice[], leaf: Leaf): Uint8Array[] {
+  const width = leaf.typeLength;
+  if (leaf.type !== 'FIXED_LEN_BYTE_ARRAY' || width !== 2) {
+    throw new Error(`column ${leaf.name} is ${leaf.type}, where half-precision numbers are expected`);
+  }
+  const lists: Uint8Array[] = [];
+  for (const { page, from, to, value: first } of slices) {
+    const { values, repetitions, definitions } = page;
+    if (values.kind !== 'bytes') throw new Error(`column ${leaf.name} holds numbers, not byte strings`);
+    const { bytes, starts } = values;
+    let value = first;
+    for (let entry = from; entry < to; ) {
+      // A list that goes on from the page before is one with what was there of it.
+      const goesOn = repetitions !== null && repetitions[entry] !== 0;
+      let end = entry + 1;
+      while (end < to && repetitions !== null && repetitions[end] !== 0) end += 1;
+      const present = countPresent(definitions, entry, end, leaf.maxDefinition);
+      const part = new Uint8Array(present * width);
+      const start = starts[value] ?? 0;
+      // Plain values lie end to end; those of a dictionary anywhere.
+      if ((starts[value + present - 1] ?? start) - start === (present - 1) * width) {
+        part.set(bytes.subarray(start, start + part.length));
+      } else copyPairs(bytes, starts, value, part);
+      value += present;
+      if (goesOn && lists.length > 0) lists.push(Buffer.concat([lists.pop() ?? part, part]));
+      else lists.push(part);
+      entry = end;
+    }
+  }
+  return lists;
+}
+
+function countPresent(definitions: Uint8Array | null, from: number, to: number, most: number): number {
+  if (definitions === null) return to - from;
+  let count = 0;
+  for (let i = from; i < to; i += 1) if (definitions[i] === most) count += 1;
+  return count;
+}
+
+function copyPairs(bytes: Uint8Array, starts: Uint32Array, value: number, part: Uint8Array): void {
+  for (let i = 0; i < part.length; i += 2) {
+    const start = starts[value + (i >> 1)] as number;
+    part[i] = bytes[start] as number;
+    part[i + 1] = bytes[start + 1] as number;
+  }
+}

@@ -1,0 +1,154 @@
+import { appendFile, readFile, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { selectionRows } from '../../pipeline/distill/selections.ts';
+import { openJournal, type RecordedSelection } from '../../pipeline/feed/journal.ts';
+import { createOrder, type OrderOptions, type OrderSource } from '../../pipeline/feed/order.ts';
+import { createSuperBatches } from '../../pipeline/feed/super-batches.ts';
+import { temporaryFolder } from '../support.ts';
+
+/** Row groups of rows named by their place, of which two in three are English; counts what is read. */
+function sourceOf(groups: readonly number[]): OrderSource<string> & { readonly reads: number[] } {
+  const reads: number[] = [];
+  return {
+    groups,
+    reads,
+    english: async (group) =>
+      Uint8Array.from({ length: groups[group] ?? 0 }, (_, i) => (i % 3 === 0 ? 0 : 1)),
+    async *read(group, from) {
+      reads.push(group);
+      const rows = groups[group] ?? 0;
+      for (let at = from; at < rows; at += 256) {
+        yield Array.from({ length: Math.min(256, rows - at) }, (_, i) => `${group}:${at + i}`);
+      }
+    },
+  };
+}
+
+const options: OrderOptions = { size: (step) => (step < 4 ? 12 : 16), english: 0.5, shuffleRows: 40 };
+
+async function drawn(order: ReturnType<typeof createOrder<string>>, count: number): Promise<string[][]> {
+  const all: string[][] = [];
+  for (let i = 0; i < count; i += 1) all.push([...(await order.next()).rows]);
+  return all;
+}
+
+describe('the order of the data', () => {
+  it('goes on from any state, and over any steps that are passed by, to the same super-batches', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 20, max: 600 }), { minLength: 1, maxLength: 5 }),
+        fc.integer({ min: 0, max: 30 }),
+        fc.integer({ min: 0, max: 30 }),
+        async (groups, before, skipped) => {
+          const whole = await drawn(createOrder(sourceOf(groups), options, 's'), before + skipped + 2);
+          const order = createOrder(sourceOf(groups), options, 's');
+          await drawn(order, before);
+          const state = JSON.parse(JSON.stringify(order.state()));
+          const again = createOrder(sourceOf(groups), options, 's', state);
+          for (let i = 0; i < skipped; i += 1) await again.skip();
+          expect(await drawn(again, 2)).toEqual(whole.slice(before + skipped));
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('gives every row at most once an epoch, English at its share, each epoch in another order', async () => {
+    const steps = await drawn(createOrder(sourceOf([90, 90]), { ...options, size: () => 30 }, 's'), 8);
+    for (const rows of steps) {
+      expect(rows.filter((row) => Number(row.split(':')[1]) % 3 !== 0)).toHaveLength(15);
+    }
+    // 60 of 180 rows aren't English: four super-batches an epoch.
+    const [first, second] = [steps.slice(0, 4).flat(), steps.slice(4).flat()];
+    for (const epoch of [first, second]) expect(new Set(epoch).size).toBe(120);
+    expect(first).not.toEqual(second);
+  });
+
+  it('reads no data of what is passed by, and tells a shortage', async () => {
+    const source = sourceOf([300, 300]);
+    const order = createOrder(source, options, 's');
+    for (let i = 0; i < 5; i += 1) await order.skip();
+    expect(source.reads).toEqual([]);
+    await order.next();
+    expect(source.reads.length).toBeGreaterThan(0);
+    await expect(createOrder(sourceOf([12]), options, 's').next()).rejects.toThrow(
+      /needs 6 non-English rows, and the data has 4 \(12 rows in all\)/,
+    );
+  });
+
+  it('is formed ahead of who asks, by as much as it is told and no more', async () => {
+    const opened: number[] = [];
+    const window = createSuperBatches<string>({
+      open: async (step) => {
+        opened.push(step);
+        return createOrder(sourceOf([300]), options, 's');
+      },
+      ahead: 2,
+      steps: 6,
+      stateEvery: 3,
+    });
+    const first = await window.get(0);
+    expect(first.before?.step).toBe(0);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(window.held()).toEqual([0, 1, 2]);
+    expect((await window.get(1)).before).toBeNull();
+    window.release(2);
+    await window.get(5);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(window.held().at(-1)).toBe(5);
+    const again = await window.get(0);
+    expect(again.rows).toEqual(first.rows);
+    expect(opened).toEqual([0, 0]);
+    await window.close();
+  });
+});
+
+function selectionOf(step: number): RecordedSelection {
+  const selection = {
+    indices: Uint32Array.of(1, 0),
+    chunks: Uint32Array.of(0, 1),
+    selfScores: Float64Array.of(step, 2),
+    logits: Float64Array.of(3, 4),
+  };
+  const superBatch = { keys: [`a${step}`, 'b'], languages: ['en', 'de'] };
+  return {
+    step,
+    learnerStep: step % 2 === 0 ? null : step - 1,
+    rows: selectionRows(step, { superBatch, selection, terms: null }),
+  };
+}
+
+describe('the journal of selections', () => {
+  it('keeps what was added whatever a kill leaves behind it, and makes the same parquet', async () => {
+    const folder = await temporaryFolder();
+    const path = join(folder, 'journal');
+    const journal = await openJournal(path);
+    for (let step = 0; step < 5; step += 1) await journal.add(selectionOf(step));
+    await expect(journal.add(selectionOf(9))).rejects.toThrow(/step 9 comes after that of 4/);
+    await journal.writeParquet(join(folder, 'whole.parquet'));
+    await journal.close();
+    const bytes = await readFile(path);
+
+    await appendFile(path, bytes.subarray(0, 50));
+    const torn = await openJournal(path);
+    expect(torn.steps()).toBe(5);
+    expect((await torn.read(3)).learnerStep).toBe(2);
+    expect((await torn.read(4)).rows.getChild('key')?.toJSON()).toEqual(['b', 'a4']);
+    await torn.close();
+    await truncate(path, bytes.length - 1);
+    const cut = await openJournal(path);
+    expect(cut.steps()).toBe(4);
+    await cut.add(selectionOf(4));
+    await cut.writeParquet(join(folder, 'again.parquet'));
+    await cut.close();
+    expect(await readFile(path)).toEqual(bytes);
+    expect(await readFile(join(folder, 'again.parquet'))).toEqual(
+      await readFile(join(folder, 'whole.parquet')),
+    );
+    const back = await openJournal(path, 2);
+    expect(back.steps()).toBe(2);
+    await back.close();
+  });
+});

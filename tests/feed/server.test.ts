@@ -1,0 +1,366 @@
+import { readFile } from 'node:fs/promises';
+import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { type Table, tableFromArrays, tableToIPC } from 'apache-arrow';
+import { pack } from 'tar-stream';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { embeddingsBody, Feed } from '../../docs/clients/assay-client.mjs';
+import { exportTowersOnnx } from '../../models/export-onnx.ts';
+import { fromFloat16 } from '../../models/float16.ts';
+import { selectBatch } from '../../models/selection/select-batch.ts';
+import type { ServedFeed } from '../../pipeline/feed.ts';
+import { createRandom } from '../../schemas/random.ts';
+import { stirred, toyConfig } from '../models/toy-towers.ts';
+import { writeCurated } from '../pipeline/curated-pool.ts';
+import { temporaryFolder } from '../support.ts';
+import { learnerOf, recipeOf, serve } from './served.ts';
+
+const arrowType = 'application/vnd.apache.arrow.stream';
+let folder: string;
+let runs = 0;
+const open: ServedFeed[] = [];
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  await writeCurated(folder, 60);
+});
+
+afterEach(async () => {
+  for (const feed of open.splice(0)) await feed.close();
+});
+
+const newRun = () => `run-${runs++}`;
+
+async function served(run = newRun(), recipe = recipeOf(), settings: Parameters<typeof serve>[3] = {}) {
+  const feed = await serve(folder, run, recipe, settings);
+  open.push(feed);
+  return { url: feed.url, client: new Feed(feed.url, { retries: 0 }), close: () => closeOne(feed) };
+}
+
+async function closeOne(feed: ServedFeed): Promise<void> {
+  open.splice(open.indexOf(feed), 1);
+  await feed.close();
+}
+
+const list = (table: Table, name: string) => [...(table.getChild(name) ?? [])];
+
+async function tarOf(files: Readonly<Record<string, Uint8Array>>): Promise<Uint8Array> {
+  const tar = pack();
+  for (const [name, bytes] of Object.entries(files)) tar.entry({ name }, Buffer.from(bytes));
+  tar.finalize();
+  return buffer(tar);
+}
+
+async function exported(): Promise<Uint8Array> {
+  const dir = join(folder, 'export');
+  await exportTowersOnnx({ ...toyConfig }, stirred(toyConfig), dir);
+  const read = (name: string) => readFile(join(dir, name));
+  return tarOf({ 'image.onnx': await read('image.onnx'), 'text.onnx': await read('text.onnx') });
+}
+
+describe('super-batches', () => {
+  it('have pairs, the teacher, and images as they are asked for', async () => {
+    const { client } = await served();
+    const encoded = await client.superBatch(0);
+    expect(encoded.numRows).toBe(12);
+    expect(new Set(list(encoded, 'key')).size).toBe(12);
+    expect(list(encoded, 'language').filter((language) => language === 'en')).toHaveLength(6);
+    expect(String.fromCharCode(...(list(encoded, 'image')[0] as Uint8Array).subarray(1, 4))).toBe('PNG');
+    const teacher = encoded.getChild('teacher_image')?.data[0]?.children[0]?.values as Uint16Array;
+    const row = fromFloat16(teacher.subarray(0, 4));
+    expect(Math.hypot(...row)).toBeCloseTo(1, 2);
+    expect(JSON.parse(encoded.schema.metadata.get('teacher') ?? '')).toEqual({
+      dimension: 4,
+      scale: 20,
+      bias: -5,
+    });
+
+    const pixels = await client.superBatch(0, { image: 'pixels', teacher: 0 });
+    expect(String(pixels.getChild('pixels')?.type)).toBe('FixedSizeList[768]<Uint8>');
+    expect(pixels.getChild('teacher_image')).toBeNull();
+    const patches = await client.superBatch(0, { image: 'patches', patch: 4 });
+    const of = (table: Table, name: string) =>
+      table.getChild(name)?.data[0]?.children[0]?.values as Uint8Array;
+    // The second patch begins four pixels to the right of the first.
+    expect([...of(patches, 'patches').subarray(48, 60)]).toEqual([...of(pixels, 'pixels').subarray(12, 24)]);
+    const naflex = await client.superBatch(0, { image: 'naflex', length: 9, patch: 4 });
+    expect(
+      list(naflex, 'patch_type').map((types) => [...types].reduce((a: number, b: number) => a + b, 0)),
+    ).toEqual(new Array(12).fill(9));
+    expect([...(naflex.getChild('xidx')?.get(0) ?? [])]).toEqual([0, 1, 2, 0, 1, 2, 0, 1, 2]);
+    const none = await client.superBatch(0, { image: 'none' });
+    expect(none.getChild('image')).toBeNull();
+    expect(list(none, 'key')).toEqual(list(encoded, 'key'));
+  });
+
+  it('come in slices that make up the whole', async () => {
+    const { url, client } = await served();
+    const whole = await client.superBatch(0);
+    const slices = await Promise.all(
+      [0, 1, 2].map((rank) => new Feed(url, { rank, world: 3 }).superBatch(0)),
+    );
+    expect(slices.map((slice) => slice.numRows)).toEqual([4, 4, 4]);
+    const keys: unknown[] = [];
+    for (const slice of slices)
+      for (const [i, index] of list(slice, 'index').entries()) keys[index] = list(slice, 'key')[i];
+    expect(keys).toEqual(list(whole, 'key'));
+  });
+});
+
+describe('selections', () => {
+  it("are the core's, made once, and their batch is sliced alike for everybody", async () => {
+    const { url, client } = await served();
+    const table = await client.superBatch(0);
+    const learner = learnerOf(12);
+    const answer = await client.select(0, learner);
+    const half = (name: string) => {
+      const all = new Float32Array(48);
+      let at = 0;
+      for (const batch of table.batches) {
+        const values = batch.getChild(name)?.data[0]?.children[0]?.values as Uint16Array;
+        all.set(fromFloat16(values.subarray(0, batch.numRows * 4)), at);
+        at += batch.numRows * 4;
+      }
+      return all;
+    };
+    const teacher = {
+      images: half('teacher_image'),
+      texts: half('teacher_text'),
+      dimension: 4,
+      scale: 20,
+      bias: -5,
+    };
+    const options = { batch: 6, chunks: 3, method: 'learnability', sampling: 'gumbel', threads: 1 } as const;
+    const expected = await selectBatch(learner, teacher, options, createRandom('5:selected:0'));
+    expect(list(answer, 'index')).toEqual([...expected.indices]);
+    for (const [i, logit] of list(answer, 'logit').entries())
+      expect(logit).toBeCloseTo(expected.logits[i] ?? 0, 4);
+
+    // Another learner's embeddings change nothing any more.
+    expect(list(await client.select(0, learnerOf(12, 'another')), 'index')).toEqual(list(answer, 'index'));
+    const slices = await Promise.all([0, 1].map((rank) => new Feed(url, { rank, world: 2 }).batch(0)));
+    const joined: unknown[] = [];
+    for (const slice of slices) {
+      expect(slice.numRows).toBe(3);
+      for (const [i, position] of list(slice, 'position').entries()) joined[position] = list(slice, 'key')[i];
+    }
+    expect(joined).toEqual(list(answer, 'key'));
+    expect(list(slices[0] as Table, 'staleness')).toEqual([null, null, null]);
+  });
+
+  it('of ranks that each score their slice are those of the whole', async () => {
+    const { client } = await served();
+    const learner = learnerOf(12);
+    const whole = await client.select(0, learner);
+    const { url } = await served();
+    const part = (values: Float32Array, rank: number) => {
+      const rows = [0, 1, 2].map((i) => rank + 4 * i);
+      return Float32Array.from(rows.flatMap((row) => [...values.subarray(row * 8, (row + 1) * 8)]));
+    };
+    const answers = await Promise.all(
+      [2, 0, 3, 1].map((rank) =>
+        new Feed(url, { rank, world: 4 })
+          .select(0, { ...learner, images: part(learner.images, rank), texts: part(learner.texts, rank) })
+          .catch((error: Error) => error),
+      ),
+    );
+    // A batch of 6 doesn't divide among 4, but its selection is one.
+    for (const answer of answers) expect(list(answer as Table, 'index')).toEqual(list(whole, 'index'));
+  });
+
+  it('go on where a feed was stopped, and from an earlier step where it is told to', async () => {
+    const run = newRun();
+    const first = await served(run);
+    const before: unknown[] = [];
+    for (let step = 0; step < 9; step += 1)
+      before.push(list(await first.client.select(step, learnerOf(12, `${step}`)), 'key'));
+    const ninth = list(await first.client.superBatch(9), 'key');
+    await first.close();
+    const second = await served(run);
+    expect(await second.client.status()).toMatchObject({ step: 9, steps: 20 });
+    expect(list(await second.client.superBatch(9), 'key')).toEqual(ninth);
+    expect(list(await second.client.select(4, learnerOf(12, 'late')), 'key')).toEqual(before[4]);
+    await second.close();
+    const third = await served(run, recipeOf(), { from: 4 });
+    expect(await third.client.status()).toMatchObject({ step: 4 });
+    expect(list(await third.client.select(4, learnerOf(12, '4')), 'key')).toEqual(before[4]);
+    await expect(serve(folder, run, recipeOf('  sampling: greedy'))).rejects.toThrow(
+      /began with another recipe.yaml/,
+    );
+  });
+});
+
+describe('what is wrong', () => {
+  const post = async (
+    url: string,
+    body: string | Uint8Array | undefined,
+    query = 'step=0',
+    type = arrowType,
+  ) => {
+    const answer = await fetch(`${url}/v1/selections?${query}`, {
+      method: 'POST',
+      ...(body === undefined ? {} : { body }),
+      headers: { 'content-type': type },
+    });
+    return { status: answer.status, ...((await answer.json()) as { error: string }) };
+  };
+
+  it('in a body is refused in one line, and changes nothing', async () => {
+    const { url, client } = await served(newRun(), recipeOf('', '  maxBodyBytes: 4096'));
+    const { images, texts, dimension } = learnerOf(12);
+    const sound = embeddingsBody(images, texts, dimension);
+    const withNaN = images.slice();
+    withNaN[9] = Number.NaN;
+    const long = images.map((value) => value * 2);
+    const cut = sound.subarray(0, sound.length - 300);
+    const flipped = sound.slice();
+    for (let i = 8; i < 60; i += 1) flipped[i] = (flipped[i] ?? 0) ^ 255;
+    const logits = 'step=0&scale=10&bias=-10';
+    const numbers = tableToIPC(tableFromArrays({ image: new Float32Array(12), text: new Float32Array(12) }));
+    const cases: [string | Uint8Array | undefined, string, number, RegExp][] = [
+      ['{"image": []}', logits, 400, /no Arrow IPC stream/],
+      [new Uint8Array(64), logits, 400, /no Arrow IPC stream/],
+      [undefined, logits, 400, /empty|no Arrow/],
+      [cut, logits, 400, /Arrow IPC|cut short|rows where 12/],
+      [flipped, logits, 400, /Arrow IPC stream/],
+      [numbers, logits, 422, /column image is Float32: a fixed-size list/],
+      [embeddingsBody(images.slice(0, 80), texts.slice(0, 80), 8), logits, 422, /10 rows where 12/],
+      [embeddingsBody(withNaN, texts, 8), logits, 422, /row 1 of image holds NaN/],
+      [embeddingsBody(long, texts, 8), logits, 422, /row 0 of image has length 2.000/],
+      [sound, 'step=0&bias=-10', 422, /no scale/],
+      [sound, 'step=0&scale=-1&bias=0', 422, /scale is -1/],
+      [sound, 'step=0&scale=NaN&bias=0', 400, /scale: a number is expected/],
+      [sound, 'step=1&scale=10&bias=-10', 409, /too far ahead: the next one to select is 0/],
+      [sound, 'step=20&scale=10&bias=-10', 404, /past the last/],
+      [sound, 'step=-1&scale=10&bias=-10', 400, /step: a whole number/],
+      [sound, 'scale=10&bias=-10', 400, /step is missing/],
+      [sound, `${logits}&rank=2&world=2`, 400, /rank 2 of a world of 2/],
+      [sound, `${logits}&world=5`, 400, /12 pairs doesn't divide among 5/],
+      [new Uint8Array(5000), logits, 413, /too large/],
+    ];
+    for (const [body, query, status, line] of cases) {
+      const answer = await post(url, body, query);
+      expect(answer.error).toMatch(line);
+      expect(answer.error).not.toContain('\n');
+      expect([answer.status, query]).toEqual([status, query]);
+    }
+    expect(await post(url, sound, logits, 'application/json')).toMatchObject({ status: 415 });
+    expect(await client.status()).toMatchObject({ step: 0 });
+    expect((await client.select(0, { images, texts, dimension, scale: 10, bias: -10 })).numRows).toBe(6);
+  });
+
+  it('in a query or an address is refused too', async () => {
+    const { url } = await served();
+    const ask = async (path: string, init: RequestInit = {}) => {
+      const answer = await fetch(url + path, init);
+      return { status: answer.status, error: ((await answer.json()) as { error: string }).error };
+    };
+    expect(await ask('/v1/super-batches?step=9')).toMatchObject({ status: 409 });
+    expect(await ask('/v1/super-batches?step=0&side=5000&image=pixels')).toMatchObject({ status: 400 });
+    expect((await ask('/v1/super-batches?step=0&patch=5&image=patches')).error).toMatch(
+      /16 pixels don't divide/,
+    );
+    expect((await ask('/v1/super-batches?step=0&colour=red')).error).toMatch(/unknown parameter colour/);
+    expect((await ask('/v1/batches?step=0')).error).toMatch(/no selection: POST .* or PUT/);
+    expect(await ask('/v2')).toMatchObject({ status: 404 });
+    expect(await ask('/v1/selections?step=0')).toMatchObject({ status: 404 });
+  });
+
+  it('with who asks: other names, and no token', async () => {
+    const token = 'a-token-of-some-length';
+    const { url } = await served(newRun(), recipeOf(), { token });
+    expect((await fetch(`${url}/v1/status`)).status).toBe(401);
+    expect((await fetch(`${url}/v1/status`, { headers: { authorization: `Bearer ${token}` } })).status).toBe(
+      200,
+    );
+    const { port } = new URL(url);
+    const named = await new Promise<number>((resolve, reject) => {
+      const headers = { host: 'evil.example' };
+      httpRequest({ port, host: '127.0.0.1', path: '/v1/status', headers }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode ?? 0);
+      })
+        .on('error', reject)
+        .end();
+    });
+    expect(named).toBe(403);
+    await expect(serve(folder, newRun(), recipeOf(), { host: '0.0.0.0' })).rejects.toThrow(
+      /--host 0.0.0.0: .*token/,
+    );
+  });
+});
+
+describe("a learner's export that is put", () => {
+  it('scores for trainers that can not, and every batch says how old it is', async () => {
+    const run = newRun();
+    const first = await served(run);
+    const tar = await exported();
+    await first.client.putLearner(0, tar, { scale: 10, bias: -10 });
+    const stream = await first.client.batch(0, { count: 3, image: 'pixels' });
+    expect(list(stream, 'step')).toEqual([0, 1, 2].flatMap((step) => new Array(6).fill(step)));
+    expect(list(stream, 'staleness')).toEqual([0, 1, 2].flatMap((age) => new Array(6).fill(age)));
+    expect(await first.client.status()).toMatchObject({
+      step: 3,
+      learner: { step: 0, scale: 10, kind: 'assay' },
+    });
+    await first.client.putLearner(3, tar, { scale: 12, bias: -10 });
+    await first.close();
+    const second = await served(run);
+    const again = await second.client.batch(1, { image: 'none' });
+    expect(list(again, 'key')).toEqual(list(stream, 'key').slice(6, 12));
+    expect(list(again, 'learner_step')).toEqual(new Array(6).fill(0));
+    expect(list(await second.client.batch(3), 'staleness')).toEqual(new Array(6).fill(0));
+  });
+
+  it('is refused where it is none, and the one before stays', async () => {
+    const { url, client } = await served(newRun(), recipeOf('', '  maxLearnerBytes: 1000000'));
+    await client.putLearner(0, await exported(), { scale: 10, bias: -10 });
+    const put = (step: number, tar: Uint8Array) =>
+      client.putLearner(step, tar).catch((error: Error) => error.message);
+    expect(await put(0, new Uint8Array(700).fill(7))).toMatch(/40\d|42\d/);
+    expect(await put(0, await tarOf({ '../escape.onnx': new Uint8Array(9) }))).toMatch(/422: the tar has/);
+    expect(
+      await put(0, await tarOf({ 'image.onnx': new Uint8Array(9), 'text.onnx': new Uint8Array(9) })),
+    ).toMatch(/422: the learner can't be run/);
+    expect(await put(0, await tarOf({ 'image.onnx': new Uint8Array(2_000_000) }))).toMatch(/413/);
+    expect(await put(5, await exported())).toMatch(/409: a learner of step 5 can't be: 0 steps/);
+    const typed = await fetch(`${url}/v1/learner?step=0`, {
+      method: 'PUT',
+      body: 'x',
+      headers: { 'content-type': arrowType },
+    });
+    expect(typed.status).toBe(415);
+    expect(await client.status()).toMatchObject({ learner: { step: 0, scale: 10 } });
+    expect((await client.batch(0)).numRows).toBe(6);
+  });
+});
+
+describe('clients that vanish or dawdle', () => {
+  it('hold no super-batches, and others are served', async () => {
+    const { url, client } = await served();
+    const { port } = new URL(url);
+    const sockets = Array.from({ length: 12 }, () => connect(Number(port), '127.0.0.1'));
+    for (const socket of sockets) {
+      socket.on('error', () => {});
+      socket.write('GET /v1/super-batches?step=0&image=pixels&side=512 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
+    }
+    for (const socket of sockets.slice(0, 6)) socket.destroy();
+    for (let step = 0; step < 3; step += 1) await client.select(step, learnerOf(12, `${step}`));
+    const { held } = (await client.status()) as { held: number[] };
+    expect(held.length).toBeLessThanOrEqual(2);
+    expect(Math.min(...held)).toBe(2);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  it('are hung up on when nothing moves', async () => {
+    const { url } = await served(newRun(), recipeOf('', '  idleSeconds: 0.3'));
+    const { port } = new URL(url);
+    const socket = connect(Number(port), '127.0.0.1');
+    socket.write('POST /v1/selections?step=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n');
+    socket.write(`Content-Type: ${arrowType}\r\nContent-Length: 1000\r\n\r\nhalf`);
+    await new Promise((resolve) => socket.on('data', () => {}).once('close', resolve));
+    expect(socket.destroyed).toBe(true);
+  });
+});
