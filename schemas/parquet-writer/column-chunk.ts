@@ -79,12 +79,15 @@ function openPages(sink: ByteSink, leaf: WrittenLeaf, codec: CompressionCodec) {
       ...(leaf.maxRepetition > 0 ? [encodeLevels(repetitions.subarray(0, entries), leaf.maxRepetition)] : []),
       encodeLevels(definitions.subarray(0, entries), leaf.maxDefinition),
     ];
-    const page = Buffer.concat([...levels, values.bytes()]);
-    const packed = codec === 'ZSTD' ? compressors.ZSTD(page) : page;
-    const header = pageHeader(page.length, packed.length, entries);
+    const own = values.bytes();
+    const length = levels.reduce((sum, { length: bytes }) => sum + bytes, own.length);
+    // What isn't compressed goes out in its parts: an image is not copied for it.
+    const parts = codec === 'ZSTD' ? [compressors.ZSTD(Buffer.concat([...levels, own]))] : [...levels, own];
+    const written = parts.reduce((sum, { length: bytes }) => sum + bytes, 0);
+    const header = pageHeader(length, written, entries);
     sink.appendBytes(header);
-    sink.appendBytes(packed);
-    uncompressed += header.length + page.length;
+    for (const part of parts) sink.appendBytes(part);
+    uncompressed += header.length + length;
     values.clear();
     entries = 0;
   };
