@@ -5,7 +5,7 @@ import PQueue from 'p-queue';
 import { batchOf } from '../../schemas/batches.ts';
 import { type OpenShard, openShard } from '../../schemas/parquet-reader.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
-import { throwStorageError } from '../../schemas/storage/errors.ts';
+import { StorageError, throwStorageError } from '../../schemas/storage/errors.ts';
 import { type CheckImagesOptions, checkImagesOptionsSchema } from '../../stages/check-images.ts';
 import type { DecontaminateOptions } from '../../stages/decontaminate.ts';
 import { fingerprintMeasure } from '../../stages/duplicates/fingerprint-column.ts';
@@ -88,8 +88,10 @@ async function* evaluationRows(
   for (const path of shards) {
     const refuse = (why: string) => new UsageError(`decontaminate.shards: ${path}: ${why}`);
     const shard = await openShard(path).catch((error: Error) => {
-      throwStorageError(error);
-      throw refuse(`cannot be read: ${error.message}`);
+      if (!(error instanceof StorageError) || error.problem === 'missing') {
+        throw refuse(`cannot be read: ${error.message}`);
+      }
+      throw error;
     });
     if (!shard.columns.includes(columns.image)) {
       throw refuse(`no column ${columns.image} for decontaminate.image: it has ${shard.columns.join(', ')}`);
