@@ -11,6 +11,7 @@ const ours = [
   'quarantine',
   'dropped',
   'lineage',
+  'notebooks',
   'checkpoints',
   'export',
   'work',

@@ -37,7 +37,7 @@ const plain = { mix: { enabled: false }, regions: { detector: 'none' } };
 async function curated(
   shards: readonly string[],
   folder: string,
-  { workers = 1, concurrency = 4 }: { workers?: number; concurrency?: number },
+  { workers, concurrency = 4 }: { workers?: number; concurrency?: number },
 ): Promise<void> {
   await curatedBy(folder, {
     ...plain,

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { StorageError } from '../../schemas/storage/errors.ts';
-import { UsageError } from '../errors.ts';
+import { ResumableError, UsageError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { version } from '../version.ts';
 import { addCurate } from './curate.ts';
@@ -12,6 +12,7 @@ import { addExport } from './export.ts';
 import { addFeed } from './feed.ts';
 import { addGallery } from './gallery.ts';
 import { addInspect } from './inspect.ts';
+import { addRuns } from './runs.ts';
 import { addSelect } from './select.ts';
 import { addSources } from './sources.ts';
 import { addTeach } from './teach.ts';
@@ -42,6 +43,7 @@ const shell = { log, signal: stop.signal };
 addDemo(program, shell);
 addSources(program, shell);
 addCurate(program, shell);
+addRuns(program, shell);
 addDistill(program, shell);
 addExport(program, shell);
 addFeed(program, shell);
@@ -65,8 +67,11 @@ try {
     log.error(error.message);
     process.exitCode = 1;
   } else if (stop.signal.aborted) {
-    log.warn('stopped');
+    log.warn(error instanceof ResumableError ? error.message : 'stopped');
     process.exitCode ||= 130;
+  } else if (error instanceof ResumableError) {
+    log.error(error.message);
+    process.exitCode = 1;
   } else {
     log.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
     process.exitCode = 1;

@@ -97,7 +97,8 @@ export const views = {
     columns: {
       key: column('VARCHAR', "the row's name"),
       ...origin,
-      file: column('VARCHAR', "the run's shard, such as 00000.parquet"),
+      // A file of lineage is called as its shard is.
+      file: column('VARCHAR', "the run's shard, such as 00000.parquet", 'parse_filename(filename)'),
       file_row: column('BIGINT', "the row's index in that shard"),
     },
   },

@@ -1,0 +1,79 @@
+import { availableParallelism } from 'node:os';
+import type { Engine } from '../engines/engine.ts';
+import { ResumableError, UsageError } from '../errors.ts';
+import type { FrozenRun } from '../plan/plan-files.ts';
+import type { RunTarget } from '../publish-run.ts';
+import { printReport, publishTo, runContext, type Shell } from './shell.ts';
+
+/** What commands that run tasks can be told. */
+export interface RunFlags {
+  readonly workers?: number;
+  readonly engine?: string;
+  readonly json?: boolean;
+}
+
+/** Engines by the name that `--engine` gives them; each is imported when it is asked for. */
+const engines: Readonly<Record<string, (workers: number) => Promise<Engine>>> = {
+  local: async (workers) => (await import('../engines/local.ts')).localEngine({ workers }),
+};
+
+/** The names that `--engine` takes. */
+export const engineNames = Object.keys(engines);
+
+/** How many processes a run has: as many as the flag says, else its recipe, else the machine has cores. */
+export function workersOf({ plan }: FrozenRun, { workers }: RunFlags): number {
+  return workers ?? plan.config.workers ?? availableParallelism();
+}
+
+/** The engine that the flags ask for. Throws a {@link UsageError} when there is none of that name. */
+export function engineOf(run: FrozenRun, flags: RunFlags): Promise<Engine> {
+  const { engine = 'local' } = flags;
+  const open = engines[engine];
+  if (open === undefined) throw new UsageError(`--engine: ${engine} is none of ${engineNames.join(', ')}`);
+  return open(workersOf(run, flags));
+}
+
+/** The place that `--out` names: a folder, or one of this machine whose files go to an object store at the end. */
+export async function targetOf(out: string): Promise<RunTarget> {
+  const { openRunTarget } = await import('../publish-run.ts');
+  return openRunTarget(out);
+}
+
+/**
+ * Has an engine do what is left of a run, writes its page and prints its report. What stops it from outside, or by a signal,
+ * is thrown as one line that says how to go on.
+ */
+export async function finishAndReport(
+  shell: Shell,
+  run: FrozenRun,
+  engine: Engine,
+  flags: RunFlags,
+  target?: RunTarget,
+): Promise<void> {
+  const { finishRun } = await import('../curate.ts');
+  const { writeCurationPage } = await import('../report/curation-page.ts');
+  const { curationSummary } = await import('../report/summary.ts');
+  const report = await resumable(shell, run.folder, () =>
+    finishRun(run, { ...runContext(shell, run.plan.configPath), engine }),
+  );
+  await writeCurationPage(run.folder, report);
+  if (target) await resumable(shell, run.folder, () => publishTo(target, shell));
+  printReport(report, curationSummary(report, run.folder), flags.json);
+}
+
+/** Does something to a run's folder; what stops it says in one line how the run goes on. */
+export async function resumable<Result>(
+  shell: Shell,
+  folder: string,
+  act: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await act();
+  } catch (error) {
+    const { explained } = await import('../tasks/execute.ts');
+    const goOn = `assay resume ${folder}`;
+    if (shell.signal.aborted) throw new ResumableError(`stopped; to go on: ${goOn}`);
+    const found = explained(error, folder);
+    throw found instanceof ResumableError ? new ResumableError(`${found.message}; then: ${goOn}`) : found;
+  }
+}
