@@ -128,14 +128,9 @@ export function wordsOf(text: string): string[] {
   return text.normalize('NFC').toLowerCase().split(/\s+/u).filter(Boolean).slice(0, 12);
 }
 
-/** What rows are sorted by: an expression that is never null, so that every row has its place, ties by number. */
-export function sortOf(
-  { sort, direction }: Pick<RowsQuery, 'sort' | 'direction'>,
-  near: Near | null,
-): string {
-  const known = sort === 'nearness' && near === null ? 'order' : sort;
-  if (known === 'order') return 'id::DOUBLE';
-  return `coalesce(${known}::DOUBLE, '${direction === 'asc' ? '' : '-'}infinity'::DOUBLE)`;
+/** What rows are sorted by; those without it come last either way, and ties go by number. */
+export function sortOf({ sort }: Pick<RowsQuery, 'sort'>, near: Near | null): string {
+  return sort === 'order' || (sort === 'nearness' && near === null) ? 'id' : sort;
 }
 
 /** Rows as they are written go one way; scores go both. */
@@ -143,26 +138,28 @@ export function directionOf({ sort, direction }: Pick<RowsQuery, 'sort' | 'direc
   return sort === 'order' ? 'asc' : direction;
 }
 
-/** The statement of one page of rows: `columns` of them from the cursor on, one more than `limit` to see the end. */
-export function pageSql(query: RowsQuery, near: Near | null, columns: string): SqlPart {
+/**
+ * The statement of one page: the numbers of its rows in order, with what they are sorted by, from the cursor on and one
+ * more than `limit` to see the end. The rows themselves are read by their numbers: only narrow columns are sorted.
+ */
+export function pageSql(query: RowsQuery, near: Near | null): SqlPart {
   const where = rowsWhere(query, near);
   const [sort, direction] = [sortOf(query, near), directionOf(query)];
   const values: Record<string, BoundValue> = { ...where.values, limit: query.limit + 1 };
   let after = '';
   if (query.cursor !== undefined) {
     const { value, id } = decodeCursor(query.cursor, query);
-    // Written so that DuckDB can leave out what its statistics rule out.
-    const [sign, infinity] = direction === 'asc' ? ['>', 'infinity'] : ['<', '-infinity'];
-    const at = value === null ? `'${infinity}'::DOUBLE` : '$at[1]';
-    if (value !== null) values.at = [value];
+    const beyond = `${sort} ${direction === 'asc' ? '>' : '<'} $at[1] OR ${sort} IS NULL`;
     values.after = id;
-    after =
-      query.sort === 'order' ? 'id > $after' : `(${sort} ${sign} ${at} OR (${sort} = ${at} AND id > $after))`;
-    if (query.sort === 'order') delete values.at;
+    if (sort === 'id') after = 'id > $after';
+    else if (value === null) after = `(${sort} IS NULL AND id > $after)`;
+    else {
+      after = `(${beyond} OR (${sort} = $at[1] AND id > $after))`;
+      values.at = [value];
+    }
     after = `${where.sql.includes(' WHERE ') ? ' AND' : ' WHERE'} ${after}`;
   }
-  return {
-    sql: `SELECT ${columns}, ${sort} AS sorted_by ${where.sql}${after} ORDER BY sorted_by ${direction}, id LIMIT $limit`,
-    values,
-  };
+  const order = sort === 'id' ? 'id' : `${sort} ${direction} NULLS LAST, id`;
+  const columns = `id, ${sort}::DOUBLE AS sorted_by${near === null ? '' : ', nearness'}`;
+  return { sql: `SELECT ${columns} ${where.sql}${after} ORDER BY ${order} LIMIT $limit`, values };
 }

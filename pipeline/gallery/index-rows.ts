@@ -9,7 +9,7 @@ const mostSourceRows = 5_000_000;
 /**
  * Puts what the gallery asks of a run into tables of its database, once: `gallery`, a row for every row of the run,
  * numbered as it was written, and `gallery_steps`, the rows selected at each step. Neither holds a picture or an
- * embedding, and DuckDB spills them to disk past its memory. Gives why rows that were left out lack their texts.
+ * embedding, lists are kept as JSON (a list's values far apart are slow to read), and DuckDB spills them to disk past its memory. Gives why rows that were left out lack their texts.
  */
 export async function indexRows(
   connection: DuckDBConnection,
@@ -129,7 +129,8 @@ const left = (outcome: string, table: string, language: string, value: string, t
   ON gone.shard = source.shard AND gone.row_group = source.row_group AND gone."row" = source."row"`;
 
 const rowsSql = `
-  SELECT base.*, (width::BIGINT * height)::DOUBLE AS pixels,
+  SELECT base.* EXCLUDE (texts, regions), to_json(texts)::VARCHAR AS texts, to_json(regions)::VARCHAR AS regions,
+    (width::BIGINT * height)::DOUBLE AS pixels,
     length(coalesce(text, texts[1]))::INTEGER AS characters,
     lower(array_to_string(texts, chr(10))) AS search,
     CASE WHEN outcome = 'kept' THEN chosen.selections END AS selections,

@@ -123,13 +123,32 @@ export async function openGalleryQueries(run: OpenRun, sources: Sources | null):
 }
 
 async function askPage(connection: DuckDBConnection, query: RowsQuery, near: Near | null): Promise<RowsPage> {
-  const wanted = near === null ? columns : `${columns}, nearness`;
-  const { sql, values } = pageSql(query, near, wanted);
-  const found = await ask(connection, sql, values);
-  const rows = found.slice(0, query.limit).map(rowOf);
-  const last = found[query.limit - 1];
-  const hasMore = found.length > query.limit && last !== undefined;
-  return { rows, next: hasMore ? cursorOf(last, query) : null };
+  const { sql, values } = pageSql(query, near);
+  const places = await ask(connection, sql, values);
+  const shown = places.slice(0, query.limit);
+  const last = shown.at(-1);
+  const found = await rowsOf(
+    connection,
+    shown.map(({ id }) => Number(id)),
+  );
+  const rows = shown.flatMap(({ id, nearness }) => {
+    const row = found.get(Number(id));
+    return row ? [{ ...row, nearness: numberOrNull(nearness) }] : [];
+  });
+  return { rows, next: places.length > query.limit && last ? cursorOf(last, query) : null };
+}
+
+/** Rows by their numbers, each given as a value of its own, so that DuckDB reads only where they are. */
+async function rowsOf(connection: DuckDBConnection, ids: readonly number[]): Promise<Map<number, Row>> {
+  if (ids.length === 0) return new Map();
+  const values = Object.fromEntries(ids.map((id, i) => [`id${i}`, id]));
+  const names = Object.keys(values).map((name) => `$${name}`);
+  const found = await ask(
+    connection,
+    `SELECT ${columns} FROM gallery WHERE id IN (${names.join(', ')})`,
+    values,
+  );
+  return new Map(found.map((row) => [Number(row.id), rowOf(row)]));
 }
 
 function cursorOf(row: QueryRow, query: RowsQuery): string {
@@ -166,7 +185,7 @@ async function askAnchors(
   const found = await ask(
     connection,
     `SELECT id, sorted_by FROM (
-       SELECT id, sorted_by, row_number() OVER (ORDER BY sorted_by ${direction}, id) AS nth
+       SELECT id, sorted_by, row_number() OVER (ORDER BY sorted_by ${direction} NULLS LAST, id) AS nth
        FROM (SELECT id, ${sort} AS sorted_by ${where.sql}))
      WHERE nth % $every = 0 ORDER BY nth`,
     values,
@@ -216,7 +235,7 @@ function rowOf(found: QueryRow): Row {
     outcome: outcomes.find((name) => name === found.outcome) ?? 'kept',
     key: textOrNull(found.key),
     text: textOrNull(found.text),
-    texts: (Array.isArray(found.texts) ? found.texts : []).filter((text) => typeof text === 'string'),
+    texts: listOf(found.texts).filter((text) => typeof text === 'string'),
     language: textOrNull(found.language),
     language_score: numberOrNull(found.language_score),
     stage: textOrNull(found.stage),
@@ -237,12 +256,18 @@ function rowOf(found: QueryRow): Row {
 }
 
 function regionsOf(value: unknown): Region[] {
-  const list = (Array.isArray(value) ? value : []) as { box: unknown; text: unknown; score: unknown }[];
+  const list = listOf(value) as { box: unknown; text: unknown; score: unknown }[];
   return list.flatMap(({ box, text, score }): Region[] => {
     const [ymin, xmin, ymax, xmax] = (Array.isArray(box) ? box : []).map(Number);
     if (ymin === undefined || xmin === undefined || ymax === undefined || xmax === undefined) return [];
     return [{ box: [ymin, xmin, ymax, xmax], text: String(text ?? ''), score: Number(score ?? 0) }];
   });
+}
+
+/** A list that the index keeps as JSON. */
+function listOf(value: unknown): unknown[] {
+  const list: unknown = typeof value === 'string' ? JSON.parse(value) : null;
+  return Array.isArray(list) ? list : [];
 }
 
 function textOrNull(value: unknown): string | null {

@@ -111,7 +111,7 @@ export function createDetail(about: About): DetailView {
     return h(
       'section',
       {},
-      h('h3', {}, `Duplicates: ${count(row.group_size ?? group.length)} rows, one is kept`),
+      h('h3', {}, `Duplicates: ${count(row.group_size ?? group.length)} rows`),
       h(
         'ul',
         { class: 'group-rows' },
