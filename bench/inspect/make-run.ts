@@ -55,8 +55,7 @@ const quarantinedSql = `SELECT ${key('i + 2 * $kept::BIGINT')} AS key, 'pool/' |
   'cut short' AS detail FROM range($quarantined::BIGINT) AS made(i)`;
 
 const lineageSql = `SELECT ${key('i')} AS key, 'pool/' || i % 100 || '.parquet' AS shard, 0::INT AS row_group,
-  i::INT AS "row", lpad((i // ${rowsOfShard})::VARCHAR, 5, '0') || '.parquet' AS file, (i % ${rowsOfShard})::INT AS file_row
-FROM range($kept::BIGINT) AS made(i)`;
+  i::INT AS "row", (i % ${rowsOfShard})::INT AS file_row FROM range($first::BIGINT, $last::BIGINT) AS made(i)`;
 
 const offersSql = `SELECT (i // ($offers::BIGINT // $batches::BIGINT))::INT AS step, (i % ($offers::BIGINT // $batches::BIGINT))::INT AS index,
   ${key('hash(i, 7) % $kept::BIGINT')} AS key, (6 * ${draw('1')})::FLOAT AS self_score, (8 * ${draw('2')})::FLOAT AS learner_loss,
@@ -77,13 +76,14 @@ export async function makeRun(folder: string, kept: number): Promise<void> {
   const { dropped, quarantined, offers, batches } = sizesOf(kept);
   try {
     for (let first = 0; first < kept; first += rowsOfShard) {
-      const path = join(curated, 'shards', shardName(first / rowsOfShard));
-      await write(connection, keptSql, path, { first, last: Math.min(kept, first + rowsOfShard) });
+      const range = { first, last: Math.min(kept, first + rowsOfShard) };
+      const name = shardName(first / rowsOfShard);
+      await write(connection, keptSql, join(curated, 'shards', name), range);
+      await write(connection, lineageSql, join(curated, 'lineage', name), range);
     }
     const part = (name: string) => join(curated, name, shardName(0));
     await write(connection, droppedSql, part('dropped'), { kept, dropped });
     await write(connection, quarantinedSql, part('quarantine'), { kept, quarantined });
-    await write(connection, lineageSql, part('lineage'), { kept });
     await write(connection, offersSql, join(distilled, 'offers.parquet'), { kept, offers, batches });
     await write(connection, selectionsSql, join(distilled, 'selections.parquet'), { kept, offers, batches });
   } finally {

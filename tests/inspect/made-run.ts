@@ -169,6 +169,13 @@ async function writeCuration({ folder, rows, dropped, quarantined }: MadeRun): P
     await mkdir(join(curated, part), { recursive: true });
   const middle = Math.floor(rows.length / 2);
   for (const [i, part] of [rows.slice(0, middle), rows.slice(middle)].entries()) {
+    await write(join(curated, 'lineage', `0000${i}.parquet`), {
+      key: { type: rowTypes.key, values: part.map(({ key }) => key) },
+      shard: { type: provenanceTypes.shard, values: part.map(() => 'pool/a.parquet') },
+      row_group: { type: provenanceTypes.row_group, values: part.map(() => 2) },
+      row: { type: provenanceTypes.row, values: part.map((_, at) => i * middle + at) },
+      file_row: { type: new Int32(), values: part.map((_, at) => at) },
+    });
     await write(join(curated, 'shards', `0000${i}.parquet`), {
       key: { type: rowTypes.key, values: part.map(({ key }) => key) },
       image: {
@@ -186,14 +193,6 @@ async function writeCuration({ folder, rows, dropped, quarantined }: MadeRun): P
       labels: { type: labelsType, values: part.map(({ labels }) => labels) },
     });
   }
-  await write(join(curated, 'lineage', '00000.parquet'), {
-    key: { type: rowTypes.key, values: rows.map(({ key }) => key) },
-    shard: { type: provenanceTypes.shard, values: rows.map(() => 'pool/a.parquet') },
-    row_group: { type: provenanceTypes.row_group, values: rows.map(() => 2) },
-    row: { type: provenanceTypes.row, values: rows.map((_, i) => i) },
-    file: { type: new Utf8(), values: rows.map((_, i) => (i < middle ? '00000.parquet' : '00001.parquet')) },
-    file_row: { type: new Int32(), values: rows.map((_, i) => (i < middle ? i : i - middle)) },
-  });
   await write(join(curated, 'dropped', '00000.parquet'), {
     key: { type: droppedTypes.key, values: dropped.map(({ key }) => key) },
     stage: { type: droppedTypes.stage, values: dropped.map(({ stage }) => stage) },
