@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { StorageError } from '../../schemas/storage/errors.ts';
 import type { Engine } from '../engines/engine.ts';
 import { ResumableError, UsageError } from '../errors.ts';
 import type { FrozenRun } from '../plan/plan-files.ts';
@@ -74,6 +75,7 @@ export async function resumable<Result>(
     const goOn = `assay resume ${folder}`;
     if (shell.signal.aborted) throw new ResumableError(`stopped; to go on: ${goOn}`);
     const found = explained(error, folder);
-    throw found instanceof ResumableError ? new ResumableError(`${found.message}; then: ${goOn}`) : found;
+    const isOutside = found instanceof ResumableError || found instanceof StorageError;
+    throw isOutside ? new ResumableError(`${found.message}; then: ${goOn}`) : found;
   }
 }

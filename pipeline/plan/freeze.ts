@@ -85,8 +85,6 @@ export async function planRun(
   if (!config.input) throw new UsageError(`${configPath}: input.shards: required to curate`);
   const shards = await resolveInput(config.input, configPath);
   const files = await filesOf(config, configPath, context);
-  // What can't work is found out before anything is done.
-  if (files.checkpoint) await openExecutorOf({ ...config, threads: config.threads ?? 1 }, configPath);
   const { near, radius } = config.deduplicate;
   const radii = [...(near ? [radius] : []), ...(config.decontaminate ? [config.decontaminate.radius] : [])];
   const tasks = planRunTasks({
@@ -104,6 +102,8 @@ export async function planRun(
 
 async function filesOf(config: Config, configPath: string, context: PlanContext): Promise<PlanFiles> {
   const checkpoint = config.teacher && (await resolveTeacher(config.teacher, configPath, context));
+  // What can't work is found out before anything is done.
+  if (checkpoint) await openExecutorOf({ ...config, threads: config.threads ?? 1 }, configPath);
   if (config.scores && checkpoint === undefined) {
     throw new UsageError(`${configPath}: scores: needs teacher.checkpoint`);
   }
@@ -130,7 +130,9 @@ async function filesOf(config: Config, configPath: string, context: PlanContext)
 }
 
 async function teacherFilesOf(path: string): Promise<TeacherFiles> {
-  const facts = await teacherFacts(path);
+  const facts = await teacherFacts(path).catch((error: Error) => {
+    throw new UsageError(`teacher.checkpoint: ${error.message}`);
+  });
   const { sha256 = digestOf([JSON.stringify(facts.files)]) } = facts;
   return { path, sha256: String(sha256), facts };
 }
