@@ -8,7 +8,6 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../pipeline/config.ts';
 import { createS3Storage } from '../schemas/storage/s3-storage.ts';
 import { storageSettingsSchema } from '../schemas/storage/settings.ts';
-import { noisePixels } from './stages/pictures.ts';
 import { settingsFor, startObjectStore } from './storage/object-store.ts';
 import { temporaryFolder, writeSource } from './support.ts';
 
@@ -127,9 +126,17 @@ describe('the guide to object storage', () => {
         recipe?.replace('http://127.0.0.1:9000', store.endpoint) ?? '',
       );
       const storage = createS3Storage(settingsFor(store));
-      const raw = { width: 64, height: 64, channels: 3 } as const;
-      const image = await sharp(noisePixels(64, 64), { raw }).png().toBuffer();
-      const rows = [{ key: 'one', image, altTexts: ['a red apple on a plate'] }];
+      const noise = { type: 'gaussian', mean: 128, sigma: 60 } as const;
+      const image = () =>
+        sharp({ create: { width: 64, height: 64, channels: 3, background: 'white', noise } })
+          .png()
+          .toBuffer();
+      const english = ['red', 'green', 'yellow', 'small', 'large', 'sour', 'sweet', 'ripe', 'round'];
+      const texts = english.map((kind) => `a ${kind} apple that lies on a plate`);
+      const rows = [];
+      for (const text of [...texts, 'ein roter Apfel liegt auf einem Teller']) {
+        rows.push({ key: text, image: await image(), altTexts: [text] });
+      }
       await writeSource(join(folder, 'one.parquet'), rows);
       await storage.put('s3://pool/shards/one.parquet', await readFile(join(folder, 'one.parquet')));
       const words = command?.trim().split(/\s+/) ?? [];
