@@ -33,23 +33,31 @@ export function mixDraw(key: string, seed: number): number {
   return hashUniform(key, `${seed}:mix`);
 }
 
+/** What earlier runs over a part of a data set left, in rows by language; both are part of the counts of the whole. */
+export interface EarlierRows {
+  /** Rows that they wrote, which stay. */
+  readonly written: Readonly<Record<string, number>>;
+  /** Rows that can be had: those, and those that weren't seen before. What they left out isn't read again. */
+  readonly obtainable: Readonly<Record<string, number>>;
+}
+
 /**
  * Shares a data set among its languages: as many rows as the asked shares of English and of the rest allow, and the
  * rest shared by weight, none given more than it has or than its cap. Pure and exact: quotas are whole rows, by
  * largest remainder. What the data lacks for the mix that was asked for is said, language by language.
  *
- * `written` are rows by language that earlier runs wrote and that stay, counted in `counts` too: no language is given
- * fewer, and the others share what that leaves, so that English keeps its share of the whole.
+ * Over what earlier runs left, no language is given fewer rows than are written, nor more than can be had; the others share
+ * what that leaves, so that English keeps its share of the whole.
  */
 export function planQuotas(
   counts: Readonly<Record<string, number>>,
   options: QuotaOptions,
-  written: Readonly<Record<string, number>> = {},
+  { written = {}, obtainable = counts }: Partial<EarlierRows> = {},
 ): { quotas: Record<string, number> } & Shortfalls {
   const languages = Object.keys(counts)
     .filter((language) => language !== 'en' && language !== 'und' && (counts[language] ?? 0) > 0)
     .sort();
-  const limitOf = (language: string) => Math.min(counts[language] ?? 0, capOf(language, options));
+  const limitOf = (language: string) => Math.min(obtainable[language] ?? 0, capOf(language, options));
   const english = limitOf('en');
   const limits = languages.map(limitOf);
   const others = sum(limits);
@@ -65,11 +73,11 @@ export function planQuotas(
   });
   const rest = languages.map((language, i) => ({
     language,
-    available: counts[language] ?? 0,
+    available: obtainable[language] ?? 0,
     cap: capOf(language, options),
     weight: weights[i] ?? 0,
   }));
-  const found = { english: counts.en ?? 0, rest, total };
+  const found = { english: obtainable.en ?? 0, rest, total };
   const { shortfalls, missing } = shortfallsOf(found, options);
   const over = overShare(languages, floors, waterFill(restQuota, weights, limits));
   return { quotas, missing, shortfalls: [...shortfalls, ...over] };
