@@ -68,9 +68,14 @@ export const configSchema = z.strictObject({
     })
     .optional(),
   output: writeShardsOptionsSchema.prefault({}),
-  /** Processes that read, check and clean rows; the rows that come out are the same for any number. */
-  workers: z.int().positive().max(256).default(1),
-  /** Threads of the models; the machine's cores when absent. */
+  /** Processes that work on a run, one a core when absent; what comes out is the same for any number. */
+  workers: z.int().positive().max(256).optional(),
+  /** Whether the facts of each row (hashes, fingerprints, counted texts) stay in the run's folder when it is done. */
+  keepFacts: z.boolean().default(false),
+  /**
+   * Threads of the models; when absent the machine's cores, but one in each process of a curation, so that what comes
+   * out is the same on any machine.
+   */
   threads: z.int().positive().optional(),
   /** What models run on: an executor, its provider, and threads in place of those above. */
   compute: computeOptionsSchema.prefault({}),

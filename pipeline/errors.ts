@@ -2,3 +2,8 @@
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
+
+/** What stopped a run from outside, in one line: once it is put right, the run goes on from where it was. */
+export class ResumableError extends Error {
+  override readonly name = 'ResumableError';
+}

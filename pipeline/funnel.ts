@@ -59,3 +59,21 @@ async function* metered(batches: AsyncIterable<RecordBatch>, meter: Meter): Asyn
     await iterator.return?.();
   }
 }
+
+/** The figures of the same stages, run apart, as of one run. */
+export function sumFigures(all: readonly (readonly StageFigures[])[]): StageFigures[] {
+  return (all[0] ?? []).map(({ stage }, i) => {
+    const sum = (of: 'in' | 'out' | 'seconds') =>
+      all.reduce((total, figures) => total + (figures[i]?.[of] ?? 0), 0);
+    return { stage, in: sum('in'), out: sum('out'), seconds: Math.round(sum('seconds') * 1000) / 1000 };
+  });
+}
+
+/** Counts by name, of several parts. */
+export function sumCounts(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const counts of all) {
+    for (const [name, count] of Object.entries(counts)) sums[name] = (sums[name] ?? 0) + count;
+  }
+  return sums;
+}

@@ -49,17 +49,17 @@ export function noImages(): Stage {
 }
 
 /**
- * The batch as the reduction over the whole data set wants it: each row its own, numbered from `first` on, since no
- * image tells otherwise.
+ * The batch as the reduction over the whole data set wants it: each row its own, numbered within a task of a name,
+ * since no image tells otherwise.
  */
-export function rowsOfTheirOwn(first: number): (batch: RecordBatch) => RecordBatch {
-  let rows = first;
+export function rowsOfTheirOwn(task: string): (batch: RecordBatch) => RecordBatch {
+  let rows = 0;
   return (batch) => {
     const sizes = (name: string) => Array.from(column(batch, name), (size) => size ?? 0);
     return withColumns(batch, {
       sha256: {
         type: curatedTypes.sha256,
-        values: Array.from({ length: batch.numRows }, () => String(rows++)),
+        values: Array.from({ length: batch.numRows }, () => `${task.slice(0, 16)}:${rows++}`),
       },
       width: { type: rowTypes.width, values: sizes('width') },
       height: { type: rowTypes.height, values: sizes('height') },

@@ -1,45 +1,53 @@
 import type { BalancePlan } from '../stages/balance/plan.ts';
-import type { DuplicatesOf } from '../stages/deduplicate.ts';
-import type { BoilerplateOf } from '../stages/drop-boilerplate.ts';
-import { type Nearness, nearnessThreshold, nearnessValue } from '../stages/duplicates/nearness.ts';
-import type { PlannedVerdicts } from '../stages/duplicates/planned-verdicts.ts';
+import type { Nearness } from '../stages/duplicates/nearness.ts';
 import { type FilterByScoreOptions, thresholdPlace } from '../stages/filter-by-score.ts';
 import { type MixPlan, type PlannedLanguage, planQuotas, type QuotaOptions } from '../stages/mix/plan.ts';
-import { type BalanceSearch, balanceRows, balanceVerdict } from './balance/reduce.ts';
-import { type Database, openDatabase } from './duplicates/database.ts';
+import { type BalanceSearch, balanceRows } from './balance/reduce.ts';
+import { type Database, openDatabase, quoted, type RowFiles, relationOf } from './duplicates/database.ts';
 import {
   type EvaluationSearch,
+  type FoundPairs,
   findContaminated,
   groupDuplicates,
   openFingerprints,
   pairDuplicates,
   rankByBytes,
 } from './duplicates/plan.ts';
-import { type BoilerplateSearch, boilerplateAsker, findBoilerplate } from './texts/boilerplate.ts';
+import { askDatabase, saveVerdicts, type Verdicts } from './duplicates/verdict-tables.ts';
+import { type BoilerplateSearch, findBoilerplate } from './texts/boilerplate.ts';
 
 /**
  * The decisions that need the whole data set: which rows are in an evaluation set or duplicates, which texts are
  * boilerplate, and the mix.
  */
-export interface Reduction {
+export interface Reduction extends Verdicts {
   /** Rows by language that the mix can take: without those that decisions before it drop. */
   readonly counts: Readonly<Record<string, number>>;
-  readonly contaminatedOf: PlannedVerdicts;
-  readonly boilerplateOf: BoilerplateOf;
-  readonly duplicatesOf: DuplicatesOf;
   /** What terms were balanced to; null where they weren't. */
   readonly balanced: BalancePlan | null;
-  readonly unbalancedOf: PlannedVerdicts;
   /** The least `text_score` of a row that the filter wants; null without a filter. */
   readonly scoreThreshold: number | null;
   readonly planMix: (options: QuotaOptions) => Promise<MixPlan>;
+  /** Writes the verdicts to a folder, for `readVerdicts`. */
+  save(folder: string): Promise<void>;
+  /** Ranges of ids of so many kept rows each, by the plan of a mix that drops what is over its shares. */
+  cut(rows: number, plan: MixPlan | null): Promise<IdRange[]>;
   close(): void;
+}
+
+/** Ids [from, to), and how many rows of them are kept. */
+export interface IdRange {
+  readonly from: number;
+  readonly to: number;
+  readonly rows: number;
 }
 
 /** What is looked for beside exact duplicates. */
 export interface ReduceOptions {
   /** Fingerprints of the rows; without them only equal bytes are found. */
-  readonly fingerprints: string | null;
+  readonly fingerprints: RowFiles | null;
+  /** What partitions of the reduction have found already; all of it is done here where it is absent. */
+  readonly found?: (FoundPairs & { /** Files of id, rep_id. */ readonly ranks: string }) | undefined;
   /** How near near duplicates are; null looks for exact ones only. */
   readonly near: Nearness | null;
   readonly partitionRows: number;
@@ -69,22 +77,27 @@ const exactOnly: ReduceOptions = {
  * kept, then the one with the first key: whatever the order of the shards.
  */
 export async function reduceFacts(
-  facts: string,
+  facts: RowFiles,
   folder: string,
   options: ReduceOptions = exactOnly,
 ): Promise<Reduction> {
   const database = await openDatabase(folder);
-  await database.run('CREATE TABLE facts AS SELECT * FROM read_parquet($facts)', { facts });
-  await rankByBytes(database);
+  const { fingerprints, near, evaluation, partitionRows, signal, found = null } = options;
+  await database.run(`CREATE TABLE facts AS SELECT * FROM ${relationOf(facts)}`);
+  if (found === null) await rankByBytes(database);
+  else {
+    await database.run(
+      `CREATE TABLE ranked AS SELECT * FROM facts JOIN read_parquet(${quoted(found.ranks)}) USING (id)`,
+    );
+  }
   await database.run('DROP TABLE facts');
-  const { fingerprints, near, evaluation, partitionRows, signal } = options;
   const partitioning = { partitionRows, signal };
-  if (fingerprints !== null) {
+  if (fingerprints !== null && found === null) {
     const isUnique = 'id IN (SELECT rep_id FROM ranked)';
     await openFingerprints(database, 'unique_fingerprints', fingerprints, isUnique);
   }
-  await findContaminated(database, evaluation, partitioning, folder);
-  await pairDuplicates(database, near && { ...near, ...partitioning }, folder);
+  await findContaminated(database, evaluation, partitioning, folder, found);
+  await pairDuplicates(database, near && { ...near, ...partitioning }, folder, found);
   await findBoilerplate(database, options.boilerplate ?? null);
   await groupDuplicates(database);
   const isUnique = options.dropsDuplicates ? 'id = kept_id' : 'true';
@@ -104,33 +117,9 @@ export async function reduceFacts(
     counts,
     balanced,
     scoreThreshold,
-    async contaminatedOf(shard, rowGroup) {
-      const found = await database.rows(
-        `SELECT row, evaluation_key, distance, colours FROM ranked JOIN contaminated USING (rep_id)
-         WHERE shard = $shard AND row_group = $rowGroup`,
-        { shard, rowGroup },
-      );
-      return new Map(found.map((row) => [Number(row.row), contamination(row, evaluation)]));
-    },
-    boilerplateOf: boilerplateAsker(database),
-    async duplicatesOf(shard, rowGroup) {
-      const found = await database.rows(
-        `SELECT row, kept_key, sha256 = kept_sha256 AS exact, through, distance, colours
-         FROM grouped LEFT JOIN closest ON closest.id = grouped.rep_id
-         WHERE grouped.id <> kept_id AND shard = $shard AND row_group = $rowGroup`,
-        { shard, rowGroup },
-      );
-      return new Map(found.map((row) => [Number(row.row), duplicate(row, near)]));
-    },
-    async unbalancedOf(shard, rowGroup) {
-      if (balanced === null) return new Map();
-      const found = await database.rows(
-        `SELECT row, u.draw, probability, matched FROM unbalanced u JOIN available USING (id)
-         WHERE shard = $shard AND row_group = $rowGroup`,
-        { shard, rowGroup },
-      );
-      return new Map(found.map((row) => [Number(row.row), balanceVerdict(row)]));
-    },
+    ...askDatabase(database, balanced !== null, { near, evaluation }),
+    save: (to) => saveVerdicts(database, balanced !== null, to),
+    cut: (rows, plan) => cutRows(database, rows, plan),
     async planMix(mix) {
       const { quotas, shortfalls, missing } = planQuotas(counts, mix);
       const languages: Record<string, PlannedLanguage> = {};
@@ -161,28 +150,29 @@ async function findThreshold(database: Database, unique: string, { keep, minimum
   return Math.max(quantile, minimum ?? -1);
 }
 
-type Found = Readonly<Record<string, unknown>>;
-
-function duplicate(row: Found, near: Nearness | null) {
-  const kept = String(row.kept_key);
-  if (row.exact === true || near === null) {
-    return { reason: 'exact-duplicate', value: `of ${kept}`, kept } as const;
-  }
-  const value =
-    row.distance === null
-      ? `of ${kept}: through rows that are left out`
-      : nearnessValue(kept, nearnessOf(row), near, String(row.through));
-  return { reason: 'near-duplicate', value, threshold: nearnessThreshold(near), kept } as const;
-}
-
-function contamination(row: Found, nearness: Nearness | null) {
-  const of = String(row.evaluation_key);
-  const isExact = row.distance === null || nearness === null;
-  if (isExact) return { reason: 'near-evaluation', value: `of ${of}: the same bytes` };
-  const value = nearnessValue(of, nearnessOf(row), nearness);
-  return { reason: 'near-evaluation', value, threshold: nearnessThreshold(nearness) };
-}
-
-function nearnessOf(row: Found) {
-  return { distance: Number(row.distance), colours: Number(row.colours) };
+/**
+ * Cuts the ids of all rows where so many rows are kept: each range of ids has them, but the last one, which has what is
+ * left. Without a plan of the mix every row that reaches it is kept.
+ */
+async function cutRows(database: Database, rows: number, plan: MixPlan | null): Promise<IdRange[]> {
+  await database.run('CREATE OR REPLACE TABLE quotas (language VARCHAR, threshold DOUBLE)');
+  await database.append('quotas', async (appender) => {
+    for (const [language, { threshold }] of Object.entries(plan?.languages ?? {})) {
+      appender.appendVarchar(language);
+      appender.appendDouble(threshold);
+      appender.endRow();
+    }
+  });
+  const kept =
+    plan === null
+      ? 'SELECT id FROM wanted'
+      : 'SELECT id FROM wanted JOIN quotas USING (language) WHERE draw <= threshold';
+  const [counted] = await database.rows(`SELECT count(*) AS rows FROM (${kept})`);
+  const starts = await database.rows(
+    `SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM (${kept}))
+     WHERE place > 0 AND place % ${rows} = 0 ORDER BY id`,
+  );
+  const cuts = [0, ...starts.map(({ id }) => Number(id)), Number.MAX_SAFE_INTEGER];
+  const total = Number(counted?.rows ?? 0);
+  return cuts.slice(1).map((to, i) => ({ from: cuts[i] ?? 0, to, rows: Math.min(rows, total - i * rows) }));
 }

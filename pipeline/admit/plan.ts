@@ -20,7 +20,10 @@ export interface ShardFacts {
 export interface AdmitTask {
   /** Its place among the tasks: what it leaves is taken up in this order. */
   readonly position: number;
-  /** What it works on, by content: size, footer and row groups. Two runs over the same data have the same. */
+  /**
+   * What it works on, by content: size, footer and row groups. Two runs over the same data have the same; copies of one
+   * shard are counted.
+   */
   readonly identity: string;
   readonly path: string;
   readonly name: string;
@@ -40,7 +43,15 @@ const taskBytes = 32 * 1024 * 1024;
 export function planTasks(shards: readonly ShardFacts[], bytes: number = taskBytes): AdmitTask[] {
   const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
   const sorted = [...shards].sort((a, b) => order(a.identity, b.identity) || order(a.path, b.path));
-  return sorted.flatMap(cutInto(bytes)).map((task, position) => ({ position, ...task }));
+  const copies = new Map<string, number>();
+  return sorted
+    .map((shard) => {
+      const copy = (copies.get(shard.identity) ?? 0) + 1;
+      copies.set(shard.identity, copy);
+      return copy === 1 ? shard : { ...shard, identity: `${shard.identity}#${copy}` };
+    })
+    .flatMap(cutInto(bytes))
+    .map((task, position) => ({ position, ...task }));
 }
 
 const cutInto =

@@ -9,7 +9,7 @@ import { fingerprintMeasure } from '../../stages/duplicates/fingerprint-column.t
 import { embedWithTeacher } from '../../stages/embed-with-teacher.ts';
 import { hashImages } from '../../stages/hash-images.ts';
 import { identifyLanguage } from '../../stages/identify-language.ts';
-import { readShards } from '../../stages/read-shards.ts';
+import { readShards, type ShardPart } from '../../stages/read-shards.ts';
 import { openTermFile } from '../balance/term-file.ts';
 import type { Config } from '../config.ts';
 import { findsNear, withoutMeasures } from '../duplicates/settings.ts';
@@ -18,7 +18,6 @@ import { chainStages, type StageFigures } from '../funnel.ts';
 import { noImages, readsImages, rowsOfTheirOwn } from '../metadata-only.ts';
 import { createSpool } from '../spool.ts';
 import { embedOptions } from '../teacher.ts';
-import type { AdmitTask } from './plan.ts';
 
 /** What a task came to, beside the files that it left. */
 export interface TaskResult {
@@ -36,9 +35,6 @@ export interface TaskHooks {
   afterBatch(read: number): Promise<void>;
 }
 
-/** Ids of a task's rows begin at its position times this, so that they are one row's each over all tasks. */
-const idsOfTask = 2 ** 32;
-
 /** The files that a task leaves in its folder for the second pass and for the reduction. */
 export function taskFiles(folder: string) {
   return {
@@ -52,8 +48,9 @@ export function taskFiles(folder: string) {
 
 /**
  * Makes what runs the tasks of a recipe's first pass, one after another: reads rows, checks and hashes images, cleans
- * texts, identifies the language, and scores rows with the `teacher` where the recipe filters by score. A task leaves its rows and their facts in the folder it is given, the same bytes
- * whichever process runs it and whatever ran before.
+ * texts, identifies the language, and scores rows with the `teacher` where the recipe filters by score. A task leaves
+ * its rows and their facts, of ids from 0 on, in the folder it is given: the same bytes whichever process runs it and
+ * whatever ran before.
  */
 export function createTaskRunner(config: Config, teacher: () => Promise<Teacher | null>) {
   const input = config.input as NonNullable<Config['input']>;
@@ -68,24 +65,26 @@ export function createTaskRunner(config: Config, teacher: () => Promise<Teacher 
     // The filter's threshold, and the mix after it, are of all rows: then every one is scored in this pass.
     ...(config.scores ? [scoreRows(config, teacher)] : []),
   ];
-  return async (task: AdmitTask, folder: string, hooks: TaskHooks): Promise<TaskResult> => {
+  return async (
+    { id, parts }: { readonly id: string; readonly parts: readonly ShardPart[] },
+    folder: string,
+    hooks: TaskHooks,
+  ): Promise<TaskResult> => {
     const { context } = hooks;
     await mkdir(folder, { recursive: true });
     const source = {
       name: 'read-shards',
-      batches: readShards([task], { ...input, memory: config.memory }, context),
+      batches: readShards(parts, { ...input, memory: config.memory }, context),
     };
     const chain = chainStages(source, stages, context);
     const files = taskFiles(folder);
     const spool = createSpool(files.rows);
-    const firstId = task.position * idsOfTask;
     const facts = await openFacts(files.facts, config.seed, {
-      firstId,
       fingerprints: near ? files.fingerprints : undefined,
       texts: config.boilerplate.enabled ? files.texts : undefined,
     });
-    const terms = config.balance.enabled ? await openTermFile(files.terms, config.seed, firstId) : null;
-    const factsOf = hasImages ? (batch: RecordBatch) => batch : rowsOfTheirOwn(firstId);
+    const terms = config.balance.enabled ? await openTermFile(files.terms, config.seed, 0) : null;
+    const factsOf = hasImages ? (batch: RecordBatch) => batch : rowsOfTheirOwn(id);
     let rows = 0;
     try {
       for await (const batch of chain.batches) {

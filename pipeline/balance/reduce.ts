@@ -1,10 +1,10 @@
 import { type BalancePlan, planBalance, type TermHistogram } from '../../stages/balance/plan.ts';
 import type { BalanceOptions } from '../../stages/balance-terms.ts';
-import { type Database, quoted } from '../duplicates/database.ts';
+import { type Database, type RowFiles, relationOf } from '../duplicates/database.ts';
 
 /** What is balanced, and by which files of terms (parquet: id, balance_draw, terms). */
 export interface BalanceSearch extends Omit<BalanceOptions, 'enabled'> {
-  readonly terms: string;
+  readonly terms: RowFiles;
 }
 
 /**
@@ -16,7 +16,7 @@ export async function balanceRows(database: Database, search: BalanceSearch): Pr
   const { termsMinRows, termsMinInformation } = search;
   await database.run(`
     CREATE VIEW candidate_terms AS SELECT id, language, unnest(terms) AS term
-    FROM read_parquet(${quoted(search.terms)}) JOIN available USING (id)`);
+    FROM ${relationOf(search.terms)} JOIN available USING (id)`);
   const counted = (condition: string) =>
     `SELECT language, term, count(*)::BIGINT AS matches FROM candidate_terms WHERE ${condition}
      GROUP BY 1, 2 HAVING count(*) >= ${termsMinRows}`;
@@ -42,7 +42,7 @@ export async function balanceRows(database: Database, search: BalanceSearch): Pr
   const probability = `coalesce(1 - product, ${search.unmatched === 'keep' ? 1 : 0})`;
   await database.run(`
     CREATE TABLE unbalanced AS SELECT id, draw, ${probability} AS probability, coalesce(matched, 0)::INT AS matched
-    FROM (SELECT id, balance_draw AS draw FROM read_parquet(${quoted(search.terms)}) JOIN available USING (id))
+    FROM (SELECT id, balance_draw AS draw FROM ${relationOf(search.terms)} JOIN available USING (id))
     LEFT JOIN (SELECT id, count(*) AS matched, ${product} AS product
                FROM candidate_terms JOIN terms USING (language, term) JOIN thresholds USING (language)
                GROUP BY id) USING (id)

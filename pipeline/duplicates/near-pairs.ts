@@ -21,8 +21,19 @@ export interface Partitioning {
   readonly partitionRows: number;
   /** The bands; those that suit the radius and the number of rows when absent. */
   readonly plan?: BandPlan;
+  /** The part of the search that is done, all of it when absent. */
+  readonly part?: SearchPart | undefined;
   /** Stops the search between partitions. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** One of the parts of a search, which together find what the whole finds, each pair once. */
+export interface SearchPart {
+  /** The band that is joined; all of them when absent. */
+  readonly band?: number | undefined;
+  /** Of its partitions, each `of`-th from `share` on; `of` is a power of two. */
+  readonly share: number;
+  readonly of: number;
 }
 
 /**
@@ -51,12 +62,14 @@ export async function findNearPairs(
   await database.run(
     'CREATE OR REPLACE TABLE candidates (probe BIGINT, crop TINYINT, base BIGINT, distance INT)',
   );
+  const { part: wanted = { share: 0, of: 1 } } = options;
   for (const [i, band] of plan.bands.entries()) {
+    if (wanted.band !== undefined && wanted.band !== i) continue;
     // A name of its own: DuckDB keeps what it read of a file, and a second file of that name would be taken for it.
     const at = join(folder, `${into}-${i}`);
-    const parts = bandParts(band, plan, rows, options.partitionRows);
-    await writeBand(database, { probe, base }, parts, plan.flips, at);
-    for (const part of await readdir(join(at, 'probe'))) {
+    const parts = bandParts(band, plan, rows, options.partitionRows, wanted.of);
+    await writeBand(database, { probe, base }, parts, plan.flips, wanted, at);
+    for (const part of await readdir(join(at, 'probe')).catch(() => [])) {
       options.signal?.throwIfAborted();
       const files = (side: string) => quoted(join(at, side, part, '*.parquet'));
       const has = await readdir(join(at, 'base', part)).catch(() => []);
@@ -84,8 +97,14 @@ interface BandParts {
 }
 
 /** A prefix that makes partitions of about so many rows, counted as they are joined, each under all its masks. */
-function bandParts(band: Band, plan: BandPlan, rows: number, partitionRows: number): BandParts {
-  const wanted = Math.ceil(Math.log2(Math.max(1, bandRows(plan, rows) / partitionRows)));
+function bandParts(
+  band: Band,
+  plan: BandPlan,
+  rows: number,
+  partitionRows: number,
+  least: number,
+): BandParts {
+  const wanted = Math.ceil(Math.log2(Math.max(1, least, bandRows(plan, rows) / partitionRows)));
   const bits = Math.min(wanted, mostPrefixBits, band.bits);
   const restBits = band.bits - bits;
   return {
@@ -105,6 +124,7 @@ async function writeBand(
   { probe, base }: Pick<Comparison, 'probe' | 'base'>,
   { prefix, rest }: BandParts,
   flips: number,
+  { share, of }: SearchPart,
   folder: string,
 ): Promise<void> {
   const crops = hashColumns.map((_, crop) => crop).join(', ');
@@ -119,8 +139,9 @@ async function writeBand(
   };
   await mkdir(folder);
   for (const [side, sql] of Object.entries(sides)) {
+    const rows = of === 1 ? sql : `SELECT * FROM (${sql}) WHERE part % ${of} = ${share}`;
     await database.run(
-      `COPY (${sql}) TO ${quoted(join(folder, side))} (FORMAT parquet, PARTITION_BY (part))`,
+      `COPY (${rows}) TO ${quoted(join(folder, side))} (FORMAT parquet, PARTITION_BY (part))`,
     );
   }
 }

@@ -1,5 +1,5 @@
 import type { Nearness } from '../../stages/duplicates/nearness.ts';
-import { type Database, quoted } from './database.ts';
+import { type Database, quoted, type RowFiles, relationOf } from './database.ts';
 import { groupPairs } from './groups.ts';
 import { findNearPairs, type Partitioning } from './near-pairs.ts';
 
@@ -16,9 +16,13 @@ export interface EvaluationSearch extends Nearness {
  * (the first of {@link bestFirst}), to each row of the table `facts`.
  */
 export async function rankByBytes(database: Database): Promise<void> {
-  await database.run(`
-    CREATE TABLE ranked AS SELECT *, first_value(id) OVER same AS rep_id
-    FROM facts WINDOW same AS (PARTITION BY sha256 ORDER BY ${bestFirst})`);
+  await database.run(`CREATE TABLE ranked AS ${rankingSql('*', 'facts')}`);
+}
+
+/** Columns of rows, and `rep_id` as {@link rankByBytes} has it. */
+export function rankingSql(columns: string, from: string): string {
+  return `SELECT ${columns}, first_value(id) OVER same AS rep_id
+    FROM ${from} WINDOW same AS (PARTITION BY sha256 ORDER BY ${bestFirst})`;
 }
 
 /** Which of several rows is kept: the one with the most pixels, then the first by key, wherever it stands. */
@@ -34,6 +38,7 @@ export async function findContaminated(
   evaluation: EvaluationSearch | null,
   partitioning: Partitioning,
   folder: string,
+  found: FoundPairs | null = null,
 ): Promise<void> {
   await database.run(
     'CREATE TABLE contaminated (rep_id BIGINT, evaluation_key VARCHAR, distance INT, colours DOUBLE)',
@@ -44,13 +49,11 @@ export async function findContaminated(
   await database.run('CREATE TABLE evaluation AS SELECT * FROM read_parquet($facts)', {
     facts: evaluation.facts,
   });
-  await openFingerprints(database, 'evaluation_fingerprints', evaluation.fingerprints, 'true');
-  const options = { ...evaluation, ...partitioning };
-  for (const [probe, base, into] of [
-    ['unique_fingerprints', 'evaluation_fingerprints', 'rows_in_evaluation'],
-    ['evaluation_fingerprints', 'unique_fingerprints', 'evaluation_in_rows'],
-  ] as const) {
-    await findNearPairs(database, { probe, base, into }, options, folder);
+  if (found === null) await pairWithEvaluation(database, evaluation, partitioning, folder);
+  else {
+    for (const into of evaluationPairs) {
+      await database.run(`CREATE VIEW ${into} AS SELECT * FROM read_parquet(${quoted(found.files(into))})`);
+    }
   }
   await database.run(`
     INSERT INTO contaminated
@@ -64,6 +67,29 @@ export async function findContaminated(
     ORDER BY rep_id, distance NULLS FIRST, colours, key`);
 }
 
+/** Pairs that were found before, by the table that they belong in: files of probe, base, distance, colours. */
+export interface FoundPairs {
+  readonly files: (into: 'pairs' | (typeof evaluationPairs)[number]) => string;
+}
+
+/** The tables of rows near an evaluation set's images, and the other way round. */
+export const evaluationPairs = ['rows_in_evaluation', 'evaluation_in_rows'] as const;
+
+/** Makes the tables {@link evaluationPairs} of the view `unique_fingerprints` and an evaluation set's. */
+export async function pairWithEvaluation(
+  database: Database,
+  evaluation: EvaluationSearch,
+  partitioning: Partitioning,
+  folder: string,
+): Promise<void> {
+  await openFingerprints(database, 'evaluation_fingerprints', evaluation.fingerprints, 'true');
+  const options = { ...evaluation, ...partitioning };
+  const [rows, set] = ['unique_fingerprints', 'evaluation_fingerprints'];
+  const [inSet, inRows] = evaluationPairs;
+  await findNearPairs(database, { probe: rows, base: set, into: inSet }, options, folder);
+  await findNearPairs(database, { probe: set, base: rows, into: inRows }, options, folder);
+}
+
 /**
  * Finds which images are duplicates of which, those in the view `left_out` aside: the tables `pairs` of near ones and
  * `members` (id, root) of the groups that they make.
@@ -72,9 +98,14 @@ export async function pairDuplicates(
   database: Database,
   near: (Nearness & Partitioning) | null,
   folder: string,
+  found: FoundPairs | null = null,
 ): Promise<void> {
   await database.run('CREATE TABLE pairs (probe BIGINT, base BIGINT, distance INT, colours DOUBLE)');
-  if (near !== null) {
+  if (near !== null && found !== null) {
+    await database.run(`
+      INSERT INTO pairs SELECT * FROM read_parquet(${quoted(found.files('pairs'))})
+      WHERE probe NOT IN (SELECT rep_id FROM left_out) AND base NOT IN (SELECT rep_id FROM left_out)`);
+  } else if (near !== null) {
     await database.run(`
       CREATE VIEW clean_fingerprints AS SELECT * FROM unique_fingerprints
       WHERE id NOT IN (SELECT rep_id FROM left_out)`);
@@ -111,8 +142,8 @@ export async function groupDuplicates(database: Database): Promise<void> {
 export async function openFingerprints(
   database: Database,
   view: string,
-  path: string,
+  files: RowFiles,
   condition: string,
 ): Promise<void> {
-  await database.run(`CREATE VIEW ${view} AS SELECT * FROM read_parquet(${quoted(path)}) WHERE ${condition}`);
+  await database.run(`CREATE VIEW ${view} AS SELECT * FROM ${relationOf(files)} WHERE ${condition}`);
 }

@@ -4,6 +4,7 @@ import { selectColumns } from '../../schemas/batches.ts';
 import { fingerprintMeasure } from '../../stages/duplicates/fingerprint-column.ts';
 import type { Config } from '../config.ts';
 import type { ReduceOptions } from '../reduce.ts';
+import type { RowFiles } from './database.ts';
 import { type EvaluationSetFacts, readEvaluationSet } from './evaluation-set.ts';
 
 /** Whether a recipe compares images by how they look, and not by their bytes alone. */
@@ -11,16 +12,11 @@ export function findsNear(config: Pick<Config, 'deduplicate' | 'decontaminate'>)
   return config.deduplicate.near || config.decontaminate !== undefined;
 }
 
-/** The files of a run's folder that the first pass leaves for the reduction. */
-export function workFiles(folder: string) {
-  const file = (name: string) => join(folder, 'work', `${name}.parquet`);
+/** The files of an evaluation set, in the folder of the task that reads it. */
+export function evaluationFiles(folder: string) {
   return {
-    // One file of each a task of the first pass.
-    facts: join(folder, 'work', 'admitted', '*', 'facts.parquet'),
-    fingerprints: join(folder, 'work', 'admitted', '*', 'fingerprints.parquet'),
-    terms: join(folder, 'work', 'admitted', '*', 'terms.parquet'),
-    texts: join(folder, 'work', 'admitted', '*', 'texts.parquet'),
-    evaluation: { facts: file('evaluation'), fingerprints: file('evaluation-fingerprints') },
+    facts: join(folder, 'evaluation.parquet'),
+    fingerprints: join(folder, 'evaluation-fingerprints.parquet'),
   };
 }
 
@@ -30,34 +26,42 @@ export function withoutMeasures(batch: RecordBatch): RecordBatch {
   return selectColumns(batch, names);
 }
 
-/** Reads a recipe's evaluation set into the run's work files; null when the recipe names none. */
+/** Reads a recipe's evaluation set into files of a folder. */
 export async function readEvaluation(
   config: Config,
   shards: readonly string[],
   folder: string,
   signal: AbortSignal,
-): Promise<EvaluationSetFacts | null> {
-  if (config.decontaminate === undefined) return null;
+): Promise<EvaluationSetFacts> {
+  if (config.decontaminate === undefined) throw new Error('the recipe has no evaluation set');
   const { concurrency, maxPixels } = config.images;
   const options = { ...config.decontaminate, concurrency, maxPixels };
-  return readEvaluationSet(shards, options, workFiles(folder).evaluation, signal);
+  return readEvaluationSet(shards, options, evaluationFiles(folder), signal);
+}
+
+/** The files that the reduction reads: those of the first pass, and the folder of the evaluation set's. */
+export interface ReduceFiles {
+  readonly fingerprints: RowFiles;
+  readonly terms: RowFiles;
+  readonly texts: RowFiles;
+  readonly evaluation: string | null;
 }
 
 /** What a recipe asks of the reduction. */
-export function reduceOptions(config: Config, folder: string, signal: AbortSignal): ReduceOptions {
+export function reduceOptions(config: Config, files: ReduceFiles, signal: AbortSignal): ReduceOptions {
   const { near, mode, radius, colours, partitionRows } = config.deduplicate;
-  const files = workFiles(folder);
   return {
     fingerprints: findsNear(config) ? files.fingerprints : null,
     near: near ? { radius, colours } : null,
     partitionRows,
-    evaluation: config.decontaminate
-      ? {
-          ...config.decontaminate,
-          ...files.evaluation,
-          dropsRows: config.decontaminate.mode === 'drop',
-        }
-      : null,
+    evaluation:
+      config.decontaminate && files.evaluation !== null
+        ? {
+            ...config.decontaminate,
+            ...evaluationFiles(files.evaluation),
+            dropsRows: config.decontaminate.mode === 'drop',
+          }
+        : null,
     balance: config.balance.enabled ? { ...config.balance, terms: files.terms } : null,
     boilerplate: config.boilerplate.enabled
       ? { ...config.boilerplate, texts: files.texts, dropsRows: config.boilerplate.mode === 'drop' }

@@ -1,15 +1,11 @@
-import type {
-  BoilerplateOf,
-  BoilerplateText,
-  DropBoilerplateOptions,
-} from '../../stages/drop-boilerplate.ts';
-import { type Database, quoted } from '../duplicates/database.ts';
+import type { DropBoilerplateOptions } from '../../stages/drop-boilerplate.ts';
+import { type Database, type RowFiles, relationOf } from '../duplicates/database.ts';
 
 /** What is looked for, and where the texts are counted. */
 export interface BoilerplateSearch
   extends Pick<DropBoilerplateOptions, 'images' | 'share' | 'hostShare' | 'words'> {
   /** Counted texts of the rows (parquet: id, place, hash, words, host). */
-  readonly texts: string;
+  readonly texts: RowFiles;
   /** Whether rows that have no other text are dropped, and so no part of groups. */
   readonly dropsRows: boolean;
 }
@@ -35,7 +31,7 @@ export async function findBoilerplate(database: Database, search: BoilerplateSea
     return;
   }
   const { images, share, hostShare, words } = search;
-  await database.run(`CREATE VIEW texts AS SELECT * FROM read_parquet(${quoted(search.texts)})`);
+  await database.run(`CREATE VIEW texts AS SELECT * FROM ${relationOf(search.texts)}`);
   await database.run(`
     CREATE TABLE shown AS SELECT r.id, r.language, coalesce(m.root, r.rep_id) AS image
     FROM ranked r LEFT JOIN members m ON m.id = r.rep_id`);
@@ -92,27 +88,4 @@ export async function findBoilerplate(database: Database, search: BoilerplateSea
   for (const table of ['shown', 'common', 'everywhere', 'of_hosts']) {
     await database.run(`DROP TABLE ${table}`);
   }
-}
-
-/** Asks the tables of {@link findBoilerplate} for a row group's texts. */
-export function boilerplateAsker(database: Database): BoilerplateOf {
-  return async (shard, rowGroup) => {
-    const found = await database.rows(
-      `SELECT "row", place, images, threshold, host FROM boilerplate
-       WHERE shard = $shard AND row_group = $rowGroup ORDER BY 1, 2`,
-      { shard, rowGroup },
-    );
-    const rows = new Map<number, BoilerplateText[]>();
-    for (const { row, place, images, threshold, host } of found) {
-      const texts = rows.get(Number(row)) ?? [];
-      rows.set(Number(row), texts);
-      texts.push({
-        place: Number(place),
-        images: Number(images),
-        threshold: Number(threshold),
-        host: host === null ? null : String(host),
-      });
-    }
-    return rows;
-  };
 }

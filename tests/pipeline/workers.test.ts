@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { planTasks, readShardFacts, type ShardFacts } from '../../pipeline/admit/plan.ts';
-import { startWorkers } from '../../pipeline/admit/workers.ts';
 import { parseConfig } from '../../pipeline/config.ts';
 import { curate, type RunContext } from '../../pipeline/curate.ts';
 import { silentProgress } from '../../pipeline/progress.ts';
@@ -101,22 +100,6 @@ describe('a curation by several workers', () => {
     const stopped = curated(shards, 2, 'stopped', stop.signal);
     setTimeout(() => stop.abort(new Error('stopped')), 300);
     await expect(stopped).rejects.toThrow('stopped');
-  });
-
-  it('says which rows a worker was at when it ended', async () => {
-    const workers = startWorkers(parseConfig(`input: {shards: ${folder}}`, 'r.yaml'), 1);
-    const task = {
-      position: 0,
-      identity: 'x',
-      path: '/data/a.parquet',
-      name: 'a',
-      rowGroups: { from: 2, to: 4 },
-      rows: 1,
-    };
-    const lost = workers.run(task, join(folder, 'lost'), () => {});
-    workers.stop();
-    await expect(lost).rejects.toThrow('/data/a.parquet, row groups 2 to 3: the worker reading it was ended');
-    await expect(workers.run(task, folder, () => {})).rejects.toThrow('than there are workers');
   });
 });
 

@@ -1,0 +1,114 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { ResumableError, UsageError } from '../errors.ts';
+import type { TaskAnswer, TaskRequest } from './serve.ts';
+
+/** What became of a request. */
+export type Outcome =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'failed'; readonly error: Error }
+  /** The process ended; `how` says by which signal, or with which code. */
+  | { readonly kind: 'crashed'; readonly how: string };
+
+/** Processes that run tasks, each one task at a time. They end with this process. */
+export interface Processes {
+  /** Asks a process that is free, or a new one: as many run at once as are asked at once. */
+  run(request: TaskRequest, read: (rows: number) => void): Promise<Outcome>;
+  /** Asks a process of its own, which is ended afterwards. */
+  runApart(request: TaskRequest, read: (rows: number) => void): Promise<Outcome>;
+  /** Ends all of them, and waits until they have ended. */
+  stop(): Promise<void>;
+}
+
+/** How processes are started. */
+export interface ProcessOptions {
+  /** How many run at once: what they have in flight is shared among them. */
+  readonly workers: number;
+  /** The program that serves tasks; the one of `worker.ts` unless told. */
+  readonly program?: string | undefined;
+}
+
+const worker = fileURLToPath(new URL('./worker.ts', import.meta.url));
+const typescript = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+
+/** Opens processes; they are started when they are asked. */
+export function openProcesses({ workers, program = worker }: ProcessOptions): Processes {
+  const alive = new Map<ChildProcess, Promise<void>>();
+  const free: ChildProcess[] = [];
+  let stopped = false;
+  const start = () => {
+    const child = fork(program, [String(workers)], {
+      execArgv: ['--import', typescript],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    const ended = new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+      child.once('error', () => resolve());
+    });
+    alive.set(child, ended);
+    void ended.then(() => alive.delete(child));
+    return child;
+  };
+  return {
+    async run(request, read) {
+      let child = free.pop();
+      // One may have been ended while it waited.
+      while (child !== undefined && hasEnded(child)) child = free.pop();
+      child ??= start();
+      const outcome = await ask(child, request, read);
+      if (outcome.kind !== 'crashed') free.push(child);
+      return stopped && outcome.kind === 'crashed' ? stoppedOutcome : outcome;
+    },
+    async runApart(request, read) {
+      const child = start();
+      const outcome = await ask(child, request, read);
+      child.kill('SIGKILL');
+      await alive.get(child);
+      return stopped && outcome.kind === 'crashed' ? stoppedOutcome : outcome;
+    },
+    async stop() {
+      stopped = true;
+      const ends = [...alive.values()];
+      for (const child of alive.keys()) child.kill('SIGKILL');
+      await Promise.all(ends);
+    },
+  };
+}
+
+const stoppedOutcome: Outcome = { kind: 'failed', error: new Error('stopped') };
+
+const hasEnded = (child: ChildProcess) => child.exitCode !== null || child.signalCode !== null;
+
+function ask(child: ChildProcess, request: TaskRequest, read: (rows: number) => void): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const settle = (outcome: Outcome) => {
+      child.off('message', onMessage);
+      child.off('exit', onExit);
+      child.off('error', onError);
+      resolve(outcome);
+    };
+    const onMessage = (answer: TaskAnswer) => {
+      if (answer.kind === 'read') read(answer.rows);
+      else if (answer.kind === 'done') settle({ kind: 'done' });
+      else settle({ kind: 'failed', error: errorOf(answer) });
+    };
+    const onExit = (code: number | null, signal: string | null) =>
+      settle({
+        kind: 'crashed',
+        how: signal === null ? `ended with code ${code}` : `was ended by ${signal}`,
+      });
+    const onError = (error: Error) => settle({ kind: 'failed', error });
+    child.on('message', onMessage);
+    child.on('exit', onExit);
+    child.on('error', onError);
+    if (hasEnded(child)) onExit(child.exitCode, child.signalCode);
+    else child.send(request, (error) => error && !hasEnded(child) && onError(error));
+  });
+}
+
+function errorOf({ name, message, stack }: Extract<TaskAnswer, { kind: 'failed' }>): Error {
+  if (name === 'ResumableError') return new ResumableError(message);
+  if (name === 'UsageError') return new UsageError(message);
+  return Object.assign(new Error(message), { name, stack });
+}

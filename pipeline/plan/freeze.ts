@@ -1,0 +1,122 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import PQueue from 'p-queue';
+import { planBands } from '../../models/duplicates/bands.ts';
+import { contentIdentity, shardNames } from '../../stages/read-shards/keys.ts';
+import { planTasks, readShardFacts } from '../admit/plan.ts';
+import type { Config } from '../config.ts';
+import { UsageError } from '../errors.ts';
+import { resolveFile, resolveInput, resolveShards } from '../inputs.ts';
+import { readsImages, withoutImages } from '../metadata-only.ts';
+import { fileFacts, prepareRunFolder } from '../run-folder.ts';
+import { openExecutorOf } from '../teacher.ts';
+import { version } from '../version.ts';
+import {
+  type FrozenRun,
+  openRun,
+  outcomeDigest,
+  type Plan,
+  type PlanFiles,
+  planHash,
+  recipeOfReading,
+  writePlan,
+} from './plan-files.ts';
+import { digestOf, planRunTasks } from './tasks.ts';
+
+/** The recipe as tasks go by it: without what its shards don't allow, and with the paths that it was frozen with. */
+export function configOfTasks({ config: given, files }: Pick<Plan, 'config' | 'files'>): Config {
+  const config = readsImages(given) ? given : withoutImages(given);
+  const { teacher, regions } = config;
+  return {
+    ...config,
+    // Bits of what models say hang on their threads: as many in each process, whatever the machine.
+    threads: config.threads ?? 1,
+    ...(teacher && files.checkpoint ? { teacher: { ...teacher, checkpoint: files.checkpoint.path } } : {}),
+    regions: {
+      ...regions,
+      ...(files.model === null ? {} : { model: files.model }),
+      ...(files.categories === null ? {} : { categories: files.categories }),
+    },
+  };
+}
+
+/**
+ * Freezes a run: reads the footers of the recipe's shards, cuts them into tasks and writes the plan into the run's
+ * folder, which is cleared of an earlier run. Throws a {@link UsageError} when the recipe can't be run.
+ */
+export async function freezeRun(config: Config, folder: string, configPath: string): Promise<FrozenRun> {
+  const plan = await planRun(config, configPath);
+  await prepareRunFolder(folder);
+  await writePlan(folder, plan);
+  return openRun(folder);
+}
+
+/**
+ * Freezes a run over its data as it is now, in the folder of an earlier one, whose outputs stay where they would be the
+ * same. Throws as {@link freezeRun} does.
+ */
+export async function refreezeRun(config: Config, folder: string, configPath: string): Promise<FrozenRun> {
+  await writePlan(folder, await planRun(config, configPath));
+  return openRun(folder);
+}
+
+/** Plans a run of a recipe. Throws a {@link UsageError} when the recipe can't be run. */
+export async function planRun(given: Config, configPath: string): Promise<Plan> {
+  const config = readsImages(given) ? given : withoutImages(given);
+  if (!config.input) throw new UsageError(`${configPath}: input.shards: required to curate`);
+  const shards = await resolveInput(config.input, configPath);
+  const files = await filesOf(config, configPath);
+  // What can't work is found out before anything is done.
+  if (files.checkpoint) await openExecutorOf({ ...config, threads: config.threads ?? 1 }, configPath);
+  const { near, radius } = config.deduplicate;
+  const radii = [...(near ? [radius] : []), ...(config.decontaminate ? [config.decontaminate.radius] : [])];
+  const tasks = planRunTasks({
+    admit: planTasks(await factsOf(shards)),
+    recipe: digestOf([recipeOfReading(config, files), version]),
+    outcome: outcomeDigest(given, files),
+    evaluation: config.decontaminate
+      ? digestOf([JSON.stringify(config.decontaminate), ...(await identitiesOf(files.evaluation))])
+      : null,
+    bands: (rows) => Math.max(0, ...radii.map((r) => planBands(r, Math.max(1, rows)).bands.length)),
+  });
+  const plan = { version, config: given, configPath, files, at: new Date().toISOString(), tasks };
+  return { ...plan, hash: planHash(plan) };
+}
+
+async function filesOf(config: Config, configPath: string): Promise<PlanFiles> {
+  const checkpoint =
+    config.teacher && (await resolveFile(config.teacher.checkpoint, 'teacher.checkpoint', configPath));
+  if (config.scores && checkpoint === undefined) {
+    throw new UsageError(`${configPath}: scores: needs teacher.checkpoint`);
+  }
+  const evaluation = config.decontaminate
+    ? await resolveShards(config.decontaminate.shards, 'decontaminate.shards', configPath)
+    : [];
+  const { detector, model, categories } = config.regions;
+  if (detector === 'owl') {
+    if (model === undefined)
+      throw new UsageError(`${configPath}: regions.model: required by the owl detector`);
+    const isFolder = (await stat(model).catch(() => null))?.isDirectory() === true;
+    if (!isFolder) throw new UsageError(`${configPath}: regions.model: no such folder: ${model}`);
+  }
+  const reads = detector !== 'none' && (detector === 'owl' || checkpoint !== undefined);
+  if (reads && typeof categories === 'string' && !(await stat(categories).catch(() => null))?.isFile()) {
+    throw new UsageError(`${configPath}: regions.categories: can't read the file ${categories}`);
+  }
+  return {
+    checkpoint: checkpoint === undefined ? null : await fileFacts(checkpoint),
+    model: model === undefined ? null : resolve(model),
+    categories: typeof categories === 'string' ? resolve(categories) : null,
+    evaluation,
+  };
+}
+
+async function identitiesOf(paths: readonly string[]): Promise<string[]> {
+  return (await Promise.all(paths.map(contentIdentity))).sort();
+}
+
+async function factsOf(shards: readonly string[]) {
+  const queue = new PQueue({ concurrency: 8 });
+  const nameOf = await shardNames(shards);
+  return queue.addAll(shards.map((path) => () => readShardFacts(path, nameOf(path))));
+}

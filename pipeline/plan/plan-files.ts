@@ -1,0 +1,196 @@
+import { createHash } from 'node:crypto';
+import { open, readFile, rename } from 'node:fs/promises';
+import { Float64, Int32, Utf8 } from 'apache-arrow';
+import { z } from 'zod';
+import { batchOf } from '../../schemas/batches.ts';
+import { openShard } from '../../schemas/parquet-reader.ts';
+import { openParquetWriter } from '../../schemas/parquet-writer.ts';
+import { type Config, configSchema } from '../config.ts';
+import { UsageError } from '../errors.ts';
+import type { FileFacts } from '../run-folder.ts';
+import { workLayout } from '../tasks/layout.ts';
+import { digestOf, type Phase, type PlannedTask, phases } from './tasks.ts';
+
+/** A run as it was frozen: what is done, and what it hangs on. */
+export interface Plan {
+  /** sha256 over the recipe, the models and the tasks' identities. */
+  readonly hash: string;
+  readonly version: string;
+  /** The recipe as it was given. */
+  readonly config: Config;
+  readonly configPath: string;
+  /** Files that the recipe names, wherever a task runs. */
+  readonly files: PlanFiles;
+  /** When it was frozen (ISO 8601). */
+  readonly at: string;
+  readonly tasks: readonly PlannedTask[];
+}
+
+/** Absolute paths of the files that a recipe names, and what they hold. */
+export interface PlanFiles {
+  readonly checkpoint: FileFacts | null;
+  /** The owl detector's model, and the file of categories. */
+  readonly model: string | null;
+  readonly categories: string | null;
+  readonly evaluation: readonly string[];
+}
+
+/** What a run's output doesn't hang on: where its input is, and how many work on it. */
+function outcomeOf({ workers: _, memory: __, keepFacts: _____, ...config }: Config) {
+  const { input, images } = config;
+  const { shards: ___, ...form } = input ?? { shards: [] };
+  const { concurrency: ____, ...asked } = images;
+  return { ...config, input: form, images: asked };
+}
+
+/** What the first pass hangs on: the same tasks of two recipes that agree in it leave the same. */
+export function recipeOfReading(config: Config, files: PlanFiles): string {
+  const { images, texts, language, input, boilerplate, balance, deduplicate, decontaminate, scores } =
+    outcomeOf(config);
+  const { maxPixels: _, ...looked } = images;
+  const scored = scores
+    ? [config.teacher, config.regions, config.compute, config.threads, files.checkpoint]
+    : [];
+  const needs = [boilerplate.enabled, balance.enabled, deduplicate.near, decontaminate !== undefined];
+  return JSON.stringify([config.seed, input, looked, texts, language, needs, scored]);
+}
+
+/** A digest of all that a recipe asks, and of the models that it names. */
+export function outcomeDigest(config: Config, files: PlanFiles): string {
+  return digestOf([JSON.stringify(outcomeOf(config)), files.checkpoint?.sha256 ?? '']);
+}
+
+/** The hash of a plan: hangs on neither the order of the paths nor the number of workers. */
+export function planHash(plan: Pick<Plan, 'config' | 'files' | 'tasks' | 'version'>): string {
+  const hash = createHash('sha256');
+  hash.update(`${plan.version} ${outcomeDigest(plan.config, plan.files)}`);
+  for (const { phase, position, identity, id, rows } of plan.tasks) {
+    hash.update(`\n${JSON.stringify([phase, position, identity, id, rows])}`);
+  }
+  return hash.digest('hex');
+}
+
+const columns = {
+  phase: new Utf8(),
+  position: new Int32(),
+  identity: new Utf8(),
+  id: new Utf8(),
+  rows: new Float64(),
+  path: new Utf8(),
+  name: new Utf8(),
+  /** Row groups, where a task reads some of a shard's. */
+  from: new Int32(),
+  to: new Int32(),
+  /** What else a task is told (JSON). */
+  detail: new Utf8(),
+} as const;
+
+function rowOf(task: PlannedTask): Record<keyof typeof columns, unknown> {
+  const { phase, position, identity, id, rows, ...more } = task;
+  const { path = null, name = null, rowGroups, ...detail } = more as Record<string, unknown>;
+  const { from = null, to = null } = (rowGroups ?? {}) as { from?: number; to?: number };
+  return { phase, position, identity, id, rows, path, name, from, to, detail: JSON.stringify(detail) };
+}
+
+const taskSchema = z.object({
+  phase: z.enum(phases),
+  position: z.int().min(0),
+  identity: z.string(),
+  id: z.string().regex(/^[0-9a-f]{32}$/),
+  rows: z.number().min(0),
+  path: z.string().nullish(),
+  name: z.string().nullish(),
+  from: z.int().nullish(),
+  to: z.int().nullish(),
+  detail: z.string(),
+});
+
+function taskOf(row: Record<string, unknown>): PlannedTask {
+  const { path, name, from, to, detail, ...task } = taskSchema.parse(row);
+  return {
+    ...task,
+    ...(typeof path === 'string' ? { path, name } : {}),
+    ...(typeof from === 'number' ? { rowGroups: { from, to } } : {}),
+    ...JSON.parse(detail),
+  } as PlannedTask;
+}
+
+/** Tasks of a row group of the plan's table. */
+const tasksAtOnce = 4096;
+
+/** Writes tasks as a table (parquet): phase, position, identity, id, rows, path, name, from, to, detail. */
+export async function writeTasks(path: string, tasks: readonly PlannedTask[]): Promise<void> {
+  const writer = await openParquetWriter(path);
+  for (let start = 0; start === 0 || start < tasks.length; start += tasksAtOnce) {
+    const rows = tasks.slice(start, start + tasksAtOnce).map(rowOf);
+    await writer.write(
+      batchOf(
+        Object.fromEntries(
+          Object.entries(columns).map(([name, type]) => [
+            name,
+            { type, values: rows.map((row) => row[name as keyof typeof columns]) },
+          ]),
+        ),
+      ),
+    );
+  }
+  await writer.close();
+}
+
+/** Reads a table of tasks. Throws when it isn't one. */
+export async function readTasks(path: string): Promise<PlannedTask[]> {
+  const shard = await openShard(path);
+  const tasks: PlannedTask[] = [];
+  for (const { index, rows } of shard.rowGroups) {
+    const values = await shard.readRowGroup(index, Object.keys(columns));
+    for (let i = 0; i < rows; i += 1) {
+      const row = Object.fromEntries(Object.keys(columns).map((name) => [name, values[name]?.[i] ?? null]));
+      tasks.push(taskOf(row));
+    }
+  }
+  return tasks;
+}
+
+/** Writes a plan into a run's folder: the table of its tasks first, so that a plan that is there is whole. */
+export async function writePlan(folder: string, { tasks, ...plan }: Plan): Promise<void> {
+  const layout = workLayout(folder);
+  await writeTasks(layout.tasks, tasks);
+  const file = await open(`${layout.plan}.partial`, 'w');
+  try {
+    await file.writeFile(`${JSON.stringify(plan, null, 2)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(`${layout.plan}.partial`, layout.plan);
+}
+
+/** A run's folder and its verified plan. */
+export interface FrozenRun {
+  readonly folder: string;
+  readonly plan: Plan;
+  readonly tasks: (phase: Phase) => readonly PlannedTask[];
+}
+
+/** Reads the plan of a run's folder. Throws a {@link UsageError} when there is none, or it isn't what it says it is. */
+export async function openRun(folder: string): Promise<FrozenRun> {
+  const layout = workLayout(folder);
+  const text = await readFile(layout.plan, 'utf8').catch(() => {
+    throw new UsageError(`${folder}: holds no plan (work/plan.json): assay plan --out ${folder} makes one`);
+  });
+  let plan: Plan;
+  try {
+    const raw = JSON.parse(text) as Plan;
+    plan = { ...raw, config: configSchema.parse(raw.config), tasks: await readTasks(layout.tasks) };
+  } catch (error) {
+    throw new UsageError(`${folder}: its plan can't be read: ${(error as Error).message.split('\n')[0]}`);
+  }
+  if (planHash(plan) !== plan.hash) {
+    throw new UsageError(
+      `${folder}: its plan isn't the one that was frozen (its hash is another, or this is another version of assay than ${plan.version}): plan it again`,
+    );
+  }
+  const byPhase = new Map<Phase, PlannedTask[]>(phases.map((phase) => [phase, []]));
+  for (const task of plan.tasks) byPhase.get(task.phase)?.push(task);
+  return { folder, plan, tasks: (phase) => byPhase.get(phase) ?? [] };
+}
