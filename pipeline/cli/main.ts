@@ -6,9 +6,11 @@ import { addCurate } from './curate.ts';
 import { addDemo } from './demo.ts';
 import { addDistill } from './distill.ts';
 import { addDoctor } from './doctor.ts';
+import { addSchedule } from './schedule.ts';
 import { addSelect } from './select.ts';
 import { addSources } from './sources.ts';
 import { addTeach } from './teach.ts';
+import { addWorker } from './worker.ts';
 
 const log = createLog();
 const stop = new AbortController();
@@ -36,8 +38,10 @@ addDemo(program, shell);
 addSources(program, shell);
 addCurate(program, shell);
 addDistill(program, shell);
+addSchedule(program, shell);
 addSelect(program, shell);
 addTeach(program, shell);
+addWorker(program, shell);
 addDoctor(program, shell);
 
 try {
