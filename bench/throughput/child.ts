@@ -35,7 +35,7 @@ const signal = new AbortController().signal;
 async function curated(
   shards: readonly string[],
   folder: string,
-  { workers = 1, concurrency = 4 }: { workers?: number; concurrency?: number },
+  { workers, concurrency = 4 }: { workers?: number; concurrency?: number },
 ): Promise<void> {
   const recipe = {
     workers,

@@ -1,37 +1,29 @@
 import type { Command } from 'commander';
-import { printReport, runContext, type Shell } from './shell.ts';
+import { engineOf, finishAndReport, type RunFlags, resumable } from './run-flags.ts';
+import { recipeOf } from './runs.ts';
+import type { Shell } from './shell.ts';
 import { countOf } from './sources.ts';
 
-interface CurateFlags {
+interface CurateFlags extends RunFlags {
   readonly config: string;
   readonly out: string;
-  readonly workers?: number;
   readonly memory?: string;
-  readonly json?: boolean;
 }
 
-/** `assay curate`: shards in, curated shards out. */
+/** `assay curate`: shards in, curated shards out; `assay run` by its older name. */
 export function addCurate(program: Command, shell: Shell): void {
   program
     .command('curate')
     .description('clean, deduplicate, mix, label and embed shards')
     .requiredOption('--config <file>', 'the recipe (YAML)')
     .requiredOption('--out <dir>', "the run's folder")
-    .option('--workers <n>', "processes that read and clean rows, whatever the recipe's workers say", countOf)
+    .option('--workers <n>', 'processes at work, whatever the recipe says; one a core unless told', countOf)
     .option('--memory <bytes>', 'what reading may hold at a time, such as 2GiB')
     .option('--json', 'print the report as JSON')
-    .action(async (options: CurateFlags) => {
-      const { loadConfig } = await import('../config.ts');
-      const { curate } = await import('../curate.ts');
-      const { memoryFlag } = await import('../memory.ts');
-      const { writeCurationPage } = await import('../report/curation-page.ts');
-      const { curationSummary } = await import('../report/summary.ts');
-      const recipe = await loadConfig(options.config);
-      const { workers = recipe.workers } = options;
-      const memory = options.memory === undefined ? recipe.memory : memoryFlag(options.memory);
-      const config = { ...recipe, workers, memory };
-      const report = await curate(config, options.out, runContext(shell, options.config));
-      await writeCurationPage(options.out, report);
-      printReport(report, curationSummary(report, options.out), options.json);
+    .action(async (flags: CurateFlags) => {
+      const { freezeRun } = await import('../plan/freeze.ts');
+      const config = await recipeOf(flags);
+      const run = await resumable(shell, flags.out, () => freezeRun(config, flags.out, flags.config));
+      await finishAndReport(shell, run, await engineOf(run, flags, shell.log), flags);
     });
 }

@@ -18,9 +18,16 @@ export function addDemo(program: Command, shell: Shell): void {
     .action(
       async (options: { config: string; out: string; rows: number; steps?: number; json?: boolean }) => {
         const { demo } = await import('../demo.ts');
+        const { localEngine } = await import('../engines/local.ts');
         const { curationSummary, distillSummary } = await import('../report/summary.ts');
         const { config, out, rows, steps } = options;
-        const report = await demo({ config, out, rows, steps }, runContext(shell, config));
+        const report = await demo(
+          { config, out, rows, steps },
+          {
+            ...runContext(shell, config),
+            engine: localEngine(),
+          },
+        );
         const lines = [
           ...curationSummary(report.curation, report.folders.curated),
           ...distillSummary(report.distillation, report.folders.distilled),

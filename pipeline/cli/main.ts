@@ -1,11 +1,12 @@
 import { Command, CommanderError } from 'commander';
-import { UsageError } from '../errors.ts';
+import { ResumableError, UsageError } from '../errors.ts';
 import { createLog } from '../log.ts';
 import { version } from '../version.ts';
 import { addCurate } from './curate.ts';
 import { addDemo } from './demo.ts';
 import { addDistill } from './distill.ts';
 import { addDoctor } from './doctor.ts';
+import { addRuns } from './runs.ts';
 import { addSchedule } from './schedule.ts';
 import { addSelect } from './select.ts';
 import { addSources } from './sources.ts';
@@ -37,6 +38,7 @@ const shell = { log, signal: stop.signal };
 addDemo(program, shell);
 addSources(program, shell);
 addCurate(program, shell);
+addRuns(program, shell);
 addDistill(program, shell);
 addSchedule(program, shell);
 addSelect(program, shell);
@@ -53,8 +55,11 @@ try {
     log.error(error.message);
     process.exitCode = 2;
   } else if (stop.signal.aborted) {
-    log.warn('stopped');
+    log.warn(error instanceof ResumableError ? error.message : 'stopped');
     process.exitCode ||= 130;
+  } else if (error instanceof ResumableError) {
+    log.error(error.message);
+    process.exitCode = 1;
   } else {
     log.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
     process.exitCode = 1;

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { addMetricsFlags } from './run-flags.ts';
 import { printReport, runContext, type Shell } from './shell.ts';
 import { countOf } from './sources.ts';
 
@@ -10,15 +11,14 @@ interface ScheduleFlags {
   readonly redis?: string;
   readonly workers?: number;
   readonly metricsPort?: number;
-  readonly metricsHost: string;
+  readonly metricsHost?: string;
   readonly token?: string;
   readonly json?: boolean;
 }
 
 /** `assay schedule`: a data set that grows by what is new, whenever it is time. */
 export function addSchedule(program: Command, shell: Shell): void {
-  program
-    .command('schedule')
+  addMetricsFlags(program.command('schedule'))
     .description('curate what is new of the shards by cron, and append it to a data set')
     .requiredOption('--config <file>', 'the recipe (YAML)')
     .requiredOption('--out <dir>', "the data set's folder")
@@ -26,14 +26,12 @@ export function addSchedule(program: Command, shell: Shell): void {
     .option('--once', 'curate what is new now, and end')
     .option('--redis <url>', 'keep the schedule in Redis, and have workers (assay worker) do the work')
     .option('--workers <n>', 'processes that work on a run, where no Redis is', countOf)
-    .option('--metrics-port <n>', 'serve /metrics at this port', countOf)
-    .option('--metrics-host <host>', 'the address to serve them at', '127.0.0.1')
-    .option('--token <text>', 'what callers must know where that is not a loopback address; or ASSAY_TOKEN')
     .option('--json', 'with --once: print the report of the whole data set as JSON')
     .action(async (flags: ScheduleFlags) => {
       const { UsageError } = await import('../errors.ts');
       const { loadConfig } = await import('../config.ts');
-      const { engineOf } = await import('../engines/choose.ts');
+      const { bullmqEngine } = await import('../engines/bullmq.ts');
+      const { localEngine } = await import('../engines/local.ts');
       const { givenRedis } = await import('../engines/bullmq/connection.ts');
       const { runIncrement } = await import('../schedule/run-increment.ts');
       const { checkCron, createTicker, runSchedule } = await import('../schedule/run-schedule.ts');
@@ -52,11 +50,10 @@ export function addSchedule(program: Command, shell: Shell): void {
       const watch = createRunWatch();
       const tick = async () => {
         const config = await loadConfig(flags.config);
-        const engine = engineOf({
-          redis,
-          workers: workers ?? config.workers,
-          warn: (text) => log.warn(text),
-        });
+        const count = workers ?? config.workers;
+        const engine = redis
+          ? bullmqEngine({ redis, warn: (text) => log.warn(text) })
+          : localEngine(count === undefined ? {} : { workers: count });
         const context = runContext(shell, flags.config);
         return runIncrement(config, out, { ...context, engine, onRun: watch.add });
       };

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
+import { addMetricsFlags } from './run-flags.ts';
 import type { Shell } from './shell.ts';
 import { countOf } from './sources.ts';
 
@@ -8,14 +9,13 @@ interface WorkerFlags {
   readonly concurrency?: number;
   readonly root: readonly string[];
   readonly metricsPort?: number;
-  readonly metricsHost: string;
+  readonly metricsHost?: string;
   readonly token?: string;
 }
 
 /** `assay worker`: takes tasks of runs from Redis until it is stopped. */
 export function addWorker(program: Command, shell: Shell): void {
-  program
-    .command('worker')
+  addMetricsFlags(program.command('worker'))
     .description('take tasks of runs from Redis, on any machine that sees their folders')
     .option('--redis <url>', 'redis://user:password@host:port/database; ASSAY_REDIS unless told')
     .option(
@@ -24,9 +24,6 @@ export function addWorker(program: Command, shell: Shell): void {
       countOf,
     )
     .option('--root <dir>', 'take runs under this folder only; may be given again', collected, [])
-    .option('--metrics-port <n>', 'serve /metrics, and the queues at /queues, at this port', countOf)
-    .option('--metrics-host <host>', 'the address to serve them at', '127.0.0.1')
-    .option('--token <text>', 'what callers must know where that is not a loopback address; or ASSAY_TOKEN')
     .action(async (flags: WorkerFlags) => {
       const { requiredRedis } = await import('../engines/bullmq/connection.ts');
       const { startTaskWorker } = await import('../engines/bullmq/worker.ts');

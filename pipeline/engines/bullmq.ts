@@ -64,7 +64,10 @@ export function bullmqEngine({ redis, pollMs = 500, warn = () => {} }: BullmqOpt
         throw error;
       } finally {
         const closing = [driver.flows.close(), driver.tasks.close(), driver.gates.close()];
-        await withinSeconds(1, Promise.all(closing)).catch(() => {});
+        await withinSeconds(1, Promise.all(closing)).catch(() => {
+          // A connection that waits for a Redis that is gone would hold the process.
+          for (const one of [driver.flows, driver.tasks, driver.gates]) one.disconnect().catch(() => {});
+        });
       }
     },
   };

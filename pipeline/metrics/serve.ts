@@ -9,7 +9,8 @@ import { createRegistry, type MetricSources } from './registry.ts';
 export interface MetricsAddress {
   /** The port, any free one where it is 0; nothing is served where it is absent. */
   readonly metricsPort?: number | undefined;
-  readonly metricsHost: string;
+  /** A loopback address unless told. */
+  readonly metricsHost?: string | undefined;
   /** What callers must know; the variable ASSAY_TOKEN unless told. */
   readonly token?: string | undefined;
 }
@@ -32,7 +33,7 @@ export interface MetricsServer {
  * port. Throws a {@link UsageError} when other machines could reach it and there is no token, or the port is taken.
  */
 export async function serveMetrics(
-  { metricsPort, metricsHost, token = process.env.ASSAY_TOKEN }: MetricsAddress,
+  { metricsPort, metricsHost = '127.0.0.1', token = process.env.ASSAY_TOKEN }: MetricsAddress,
   { redis, log, ...sources }: MetricsContent,
 ): Promise<MetricsServer | null> {
   if (metricsPort === undefined) return null;

@@ -59,12 +59,11 @@ export function outcomeOf({ workers: _, memory: __, keepFacts: _____, ...config 
 export function recipeOfReading(config: Config, files: PlanFiles): string {
   const { images, texts, language, input, boilerplate, balance, deduplicate, decontaminate, scores } =
     outcomeOf(config);
-  const { maxPixels: _, ...looked } = images;
   const scored = scores
     ? [config.teacher, config.regions, config.compute, config.threads, files.checkpoint]
     : [];
   const needs = [boilerplate.enabled, balance.enabled, deduplicate.near, decontaminate !== undefined];
-  return JSON.stringify([config.seed, input, looked, texts, language, needs, scored]);
+  return JSON.stringify([config.seed, input, images, texts, language, needs, scored]);
 }
 
 /** A digest of all that a recipe asks, and of the models that it names. */

@@ -62,8 +62,10 @@ export async function judgeImage(
     const detail = `not JPEG, PNG, WebP or GIF: begins ${start}`;
     return { kind: 'quarantine', reason: 'unknown-format', detail };
   }
+  let isHeaderRead = false;
   try {
     const header = await readHeader(bytes);
+    isHeaderRead = true;
     if (header.width * header.height > limits.maxPixels) return pixelLimit(header, limits);
     const byHeader = judgeHeader(header, limits);
     if (limits.mode === 'drop' && byHeader[0] !== undefined) return { kind: 'drop', verdict: byHeader[0] };
@@ -74,10 +76,18 @@ export async function judgeImage(
     const facts = { bytes: bytes.length, ...header, ...statistics };
     return { kind: 'keep', facts, labels, measured: measures.map((measure) => measure.of(image)) };
   } catch (error) {
-    const detail = decodingDetail(error);
     // A frame may be larger than its file's header says; the decoder refuses it before it allocates it.
-    const reason = /exceeds pixel limit/iu.test(detail) ? 'pixel-limit' : 'undecodable-image';
-    return { kind: 'quarantine', reason, detail };
+    if (/^Input image exceeds pixel limit/u.test(String((error as Error)?.message))) {
+      return {
+        kind: 'quarantine',
+        reason: 'pixel-limit',
+        detail: `a frame is over ${limits.maxPixels} pixels`,
+      };
+    }
+    // What libvips says is no part of it: its messages may be of another image that is decoded at the same time.
+    const what = isHeaderRead ? 'its pixels' : 'its header';
+    const detail = `cut short or corrupt: ${what} can't be decoded`;
+    return { kind: 'quarantine', reason: 'undecodable-image', detail };
   }
 }
 
@@ -120,12 +130,4 @@ export function judgePixels(
 function pixelLimit({ width, height }: ImageHeader, { maxPixels }: ImageLimits): ImageVerdict {
   const detail = `${width} x ${height} is over ${maxPixels} pixels`;
   return { kind: 'quarantine', reason: 'pixel-limit', detail };
-}
-
-function decodingDetail(error: unknown): string {
-  const said = error instanceof Error ? error.message.trim().replace(/\s+/g, ' ') : String(error);
-  // Some of libvips' loaders fail without a word, most often where the file ends too early.
-  return said === '' || /^unknown error$/i.test(said)
-    ? 'cut short or corrupt: the decoder says no more'
-    : said;
 }

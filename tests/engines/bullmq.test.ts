@@ -8,11 +8,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { curate } from '../../pipeline/curate.ts';
 import { assertAnswers, redisConnection } from '../../pipeline/engines/bullmq/connection.ts';
 import { queueNames, type TaskJob, taskJobSchema } from '../../pipeline/engines/bullmq/queues.ts';
+import { startTaskWorker, type TaskWorker } from '../../pipeline/engines/bullmq/worker.ts';
 import { bullmqEngine } from '../../pipeline/engines/bullmq.ts';
 import { inlineEngine } from '../../pipeline/engines/inline.ts';
 import { freezeRun } from '../../pipeline/plan/freeze.ts';
 import { doneIn } from '../../pipeline/tasks/output.ts';
 import { temporaryFolder } from '../support.ts';
+import { testEngine } from './conformance.ts';
 import { outputsOf, poolConfig, quietRun, writePool } from './pool.ts';
 import { type RedisServer, redisMissing, startRedis } from './redis-server.ts';
 
@@ -45,7 +47,7 @@ function startWorker(url: string, ...flags: string[]): Started {
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 1200; tries += 1) {
+  for (let tries = 0; tries < 3000; tries += 1) {
     if (await condition()) return;
     await wait(50);
   }
@@ -82,8 +84,7 @@ describe.skipIf(missing !== null)('the bullmq engine', () => {
     shards = await writePool(join(folder, 'in'), [30, 20, 40]);
     await curate(poolConfig(shards), join(folder, 'inline'), { ...quietRun(), engine: inlineEngine() });
     expected = await outputsOf(join(folder, 'inline'));
-    work('--root', folder);
-    work('--root', folder);
+    for (let i = 0; i < 2; i += 1) work('--root', folder, '--concurrency', '1');
   });
 
   afterAll(async () => {
@@ -92,7 +93,9 @@ describe.skipIf(missing !== null)('the bullmq engine', () => {
   });
 
   it('gives the bytes of one process though a worker is killed at a task, two others working', async () => {
-    const victim = work();
+    const victim = work('--concurrency', '1');
+    // All three are there before the first task is.
+    await until(() => workers.every(({ said }) => said().includes('working for')));
     const ran = run('killed');
     const isAtWork = (queue: Queue) => async () => {
       const jobs = await queue.getJobs(['active']);
@@ -155,6 +158,42 @@ describe.skipIf(missing !== null)('the bullmq engine', () => {
       expect(child.signalCode).toBeNull();
     }
   });
+});
+
+describe.skipIf(missing !== null)('as every engine', () => {
+  let redis: RedisServer;
+  let usual: TaskWorker;
+  const quiet = { info() {}, warn() {}, error() {} };
+  const start = (program?: string) =>
+    startTaskWorker({
+      ...{ redis: redisConnection(redis.url), concurrency: 2, roots: [], log: quiet, program },
+    });
+
+  beforeAll(async () => {
+    redis = await startRedis();
+    usual = await start();
+  });
+
+  afterAll(async () => {
+    await usual.close();
+    await redis.close();
+  });
+
+  testEngine('bullmq', (program) => ({
+    name: 'bullmq',
+    async run(run, options) {
+      if (program !== undefined) await usual.close();
+      // Faults are told to the processes of a worker as it starts.
+      const faulty = program === undefined ? null : await start(program);
+      try {
+        const engine = bullmqEngine({ redis: redisConnection(redis.url), pollMs: 50 });
+        await engine.run(run, options);
+      } finally {
+        await faulty?.close();
+        if (program !== undefined) usual = await start();
+      }
+    },
+  }));
 });
 
 describe('a Redis that is not there', () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -65,7 +66,8 @@ export async function outputsOf(folder: string): Promise<Record<string, string>>
   const found: Record<string, string> = {};
   for (const part of ['shards', 'dropped', 'quarantine']) {
     for (const name of await readdir(join(folder, part))) {
-      found[`${part}/${name}`] = (await readFile(join(folder, part, name))).toString('base64');
+      const bytes = await readFile(join(folder, part, name));
+      found[`${part}/${name}`] = createHash('sha256').update(bytes).digest('hex');
     }
   }
   return found;

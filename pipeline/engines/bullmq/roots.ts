@@ -9,6 +9,8 @@ export const sandboxSettingsSchema = z.strictObject({
   roots: z.array(z.string()),
   /** Processes that share what is in flight. */
   processes: z.int().positive(),
+  /** The program that serves tasks in a process of its own; the process of the job runs them where it is absent. */
+  program: z.string().optional(),
 });
 
 /** See {@link sandboxSettingsSchema}. */

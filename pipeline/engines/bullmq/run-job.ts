@@ -40,7 +40,7 @@ export async function runJob(
   try {
     const data = checkedData(job.data);
     await assertUnderRoots(data.run, settings.roots);
-    if (endedItsProcess(job)) return await runCarefully(data, progress);
+    if (settings.program !== undefined || endedItsProcess(job)) return await runCarefully(data, progress);
     const reference = { plan: data.plan, phase: data.phase, id: data.task };
     return resultOf(await runner.execute(data.run, reference, { signal, progress }));
   } catch (error) {
@@ -70,7 +70,7 @@ async function runCarefully(data: TaskJob, progress: (rows: number) => void): Pr
   if (run.plan.hash !== data.plan) throw new UsageError(`${data.run}: refused a task of another plan`);
   const task = (await tasksOf(run, data.phase)).find(({ id }) => id === data.task);
   if (task === undefined) throw new UsageError(`${data.run}: its plan has no task ${data.task}`);
-  const handler = createTaskHandler({ workers: settings.processes });
+  const handler = createTaskHandler({ workers: settings.processes, program: settings.program });
   try {
     await handler.run(run, task, progress);
   } finally {

@@ -18,6 +18,8 @@ export interface WorkerOptions {
   readonly concurrency: number;
   /** Folders that runs must be under; any where there are none. */
   readonly roots: readonly string[];
+  /** The program that serves tasks in a process of its own; the sandbox runs them itself unless told. */
+  readonly program?: string | undefined;
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>;
   /** Told of a task that is done. */
   readonly done?: (task: TaskJob, result: JobResult) => void;
@@ -46,7 +48,11 @@ export async function startTaskWorker(options: WorkerOptions): Promise<TaskWorke
   const { redis, concurrency, log } = options;
   const roots = await resolveRoots(options.roots);
   await assertAnswers(redis);
-  const settings: SandboxSettings = { roots, processes: concurrency };
+  const settings: SandboxSettings = {
+    roots,
+    processes: concurrency,
+    ...(options.program === undefined ? {} : { program: options.program }),
+  };
   const shared = {
     connection: redis.options,
     name: `${hostname()}-${process.pid}`,

@@ -1,0 +1,24 @@
+import { localEngine } from '../../pipeline/engines/local.ts';
+import { shareEngine } from '../../pipeline/engines/share.ts';
+import { testEngine } from './conformance.ts';
+
+testEngine('local', (program) => localEngine({ workers: 2, program }));
+
+testEngine('share', (program) => ({
+  name: 'share',
+  // A share that fails makes the others stop: nobody does its tasks.
+  async run(run, options) {
+    const stop = new AbortController();
+    const signal = AbortSignal.any([options.signal, stop.signal]);
+    await Promise.all(
+      [0, 1].map((index) =>
+        shareEngine({ index, of: 2, workers: 1, patienceMs: 60_000, pollMs: 50, program })
+          .run(run, { ...options, signal })
+          .catch((error) => {
+            stop.abort(error);
+            throw error;
+          }),
+      ),
+    );
+  },
+}));
