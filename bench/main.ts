@@ -4,6 +4,7 @@ import { openExecutor } from '../models/open-executor.ts';
 import { countOf } from '../pipeline/cli/sources.ts';
 import { benchCuration } from './curation.ts';
 import { benchDuplicates } from './duplicates.ts';
+import { benchFaults } from './faults.ts';
 import { benchLanguage } from './language.ts';
 import { benchSelect } from './select.ts';
 import { benchThroughput } from './throughput.ts';
@@ -15,6 +16,7 @@ type Figures = Record<string, number | string>;
 interface BenchOptions {
   readonly large: boolean;
   readonly rows?: number;
+  readonly kills?: number;
   readonly executor?: ComputeOptions['executor'];
   readonly provider?: ComputeOptions['provider'];
   readonly teacher?: string;
@@ -24,6 +26,7 @@ interface BenchOptions {
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
   curation: benchCuration,
   duplicates: benchDuplicates,
+  faults: benchFaults,
   language: benchLanguage,
   select: benchSelect,
   train: async ({ executor, provider }) => {
@@ -41,7 +44,12 @@ await new Command('bench')
   .addOption(
     new Option('--provider <name>', 'train: what it computes on').choices(['auto', 'cpu', 'webgpu', 'cuda']),
   )
-  .option('--rows <n>', 'curation, duplicates: rows of the pool that is built; throughput: pictures', countOf)
+  .option(
+    '--rows <n>',
+    'curation, duplicates: rows of the pool that is built; throughput, faults: pictures',
+    countOf,
+  )
+  .option('--kills <n>', 'faults: times that a run is killed', countOf)
   .option('--teacher <file>', "curation: a teacher's checkpoint, the demo's unless told")
   .action(async (name: string, options: BenchOptions & { json?: boolean }) => {
     const bench = benches[name];

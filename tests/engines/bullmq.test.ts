@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Job, Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RedisServer, redisMissing, startRedis } from '../../bench/faults/redis-server.ts';
 import { curate } from '../../pipeline/curate.ts';
 import { assertAnswers, redisConnection } from '../../pipeline/engines/bullmq/connection.ts';
 import { queueNames, type TaskJob, taskJobSchema } from '../../pipeline/engines/bullmq/queues.ts';
@@ -16,7 +17,6 @@ import { doneIn } from '../../pipeline/tasks/output.ts';
 import { temporaryFolder } from '../support.ts';
 import { testEngine } from './conformance.ts';
 import { outputsOf, poolConfig, quietRun, writePool } from './pool.ts';
-import { type RedisServer, redisMissing, startRedis } from './redis-server.ts';
 
 const program = new URL('../../pipeline/cli/assay.js', import.meta.url).pathname;
 const missing = redisMissing();
