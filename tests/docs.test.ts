@@ -18,6 +18,7 @@ const guides = [
   'duplicates.md',
   'stages/mix-languages.md',
   'stages/balance-terms.md',
+  'schedule.md',
 ];
 
 interface Block {

@@ -162,7 +162,7 @@ describe.skipIf(missing !== null)('the bullmq engine', () => {
 
 describe.skipIf(missing !== null)('as every engine', () => {
   let redis: RedisServer;
-  let usual: TaskWorker;
+  let usual: TaskWorker | null = null;
   const quiet = { info() {}, warn() {}, error() {} };
   const start = (program?: string) =>
     startTaskWorker({
@@ -171,26 +171,29 @@ describe.skipIf(missing !== null)('as every engine', () => {
 
   beforeAll(async () => {
     redis = await startRedis();
-    usual = await start();
   });
 
   afterAll(async () => {
-    await usual.close();
+    await usual?.close();
     await redis.close();
   });
 
   testEngine('bullmq', (program) => ({
     name: 'bullmq',
     async run(run, options) {
-      if (program !== undefined) await usual.close();
+      const engine = bullmqEngine({ redis: redisConnection(redis.url), pollMs: 50 });
+      if (program === undefined) {
+        usual ??= await start();
+        return engine.run(run, options);
+      }
+      await usual?.close();
+      usual = null;
       // Faults are told to the processes of a worker as it starts.
-      const faulty = program === undefined ? null : await start(program);
+      const faulty = await start(program);
       try {
-        const engine = bullmqEngine({ redis: redisConnection(redis.url), pollMs: 50 });
         await engine.run(run, options);
       } finally {
-        await faulty?.close();
-        if (program !== undefined) usual = await start();
+        await faulty.close();
       }
     },
   }));
