@@ -33,7 +33,9 @@ export function shareEngine({ index, of, patienceMs, pollMs = 1000, ...processes
         await runPhases(run, options, async (work) => {
           const own = work.tasks.filter(({ position }) => position % of === index);
           await runInProcesses(run, work, own, handler, processes.workers);
-          if (options.phase === undefined) await waitFor(run, work.phase, options, { patienceMs, pollMs });
+          if (options.phase !== undefined) return;
+          await waitFor(run, work.phase, options, { patienceMs, pollMs });
+          for (const task of work.tasks) if (task.position % of !== index) work.done(task);
         });
       }),
   };
