@@ -2,8 +2,9 @@ import { copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/pro
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { parseConfig } from '../../pipeline/config.ts';
+import { type Config, parseConfig } from '../../pipeline/config.ts';
 import { curate } from '../../pipeline/curate.ts';
+import type { Engine } from '../../pipeline/engines/engine.ts';
 import { inlineEngine } from '../../pipeline/engines/inline.ts';
 import { runIncrement, type Tick } from '../../pipeline/schedule/run-increment.ts';
 import { openShard } from '../../schemas/parquet-reader.ts';
@@ -167,6 +168,34 @@ describe('a data set that grows by increments', () => {
     const foreign = runIncrement(recipe(), join(folder, 'foreign'), quietRun());
     await expect(foreign).rejects.toThrow(/holds mine.txt/);
     expect(await readdir(join(folder, 'foreign'))).toEqual(['mine.txt']);
+  });
+
+  it('finishes what was cut short before it reads anything newer', async () => {
+    const arrivals = join(folder, 'arrivals');
+    await mkdir(arrivals);
+    await copyFile(join(input, 'a.parquet'), join(arrivals, 'a.parquet'));
+    const stop = new AbortController();
+    const run = (engine: Engine, signal = new AbortController().signal) => {
+      const config = { ...recipe(), input: { ...recipe().input, shards: [arrivals] } } as Config;
+      return runIncrement(config, join(folder, 'cut'), { ...quietRun(), signal, engine });
+    };
+    const whole = inlineEngine();
+    const cut: Engine = {
+      name: 'cut',
+      async run(frozen, options) {
+        await whole.run(frozen, { ...options, phase: 'admit' });
+        stop.abort(new Error('cut short'));
+        stop.signal.throwIfAborted();
+      },
+    };
+    await expect(run(cut, stop.signal)).rejects.toThrow('cut short');
+    await copyFile(join(input, 'b.parquet'), join(arrivals, 'b.parquet'));
+    const [finished, newer] = [await run(whole), await run(whole)];
+    expect(finished).toMatchObject({ kind: 'added', number: 1, added: { read: 60 } });
+    expect(newer).toMatchObject({ kind: 'added', number: 2, added: { read: 63 }, report: { read: 123 } });
+    const first = Object.keys(before)[0] ?? '';
+    const bytes = await readFile(join(folder, 'cut', 'shards', first));
+    expect(bytes.toString('base64')).toBe(before[first]);
   });
 
   it('is skipped while another process works on it', async () => {
