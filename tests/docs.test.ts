@@ -24,6 +24,7 @@ const guides = [
   'stages/mix-languages.md',
   'stages/balance-terms.md',
   'inspect.md',
+  'schedule.md',
 ];
 
 interface Block {

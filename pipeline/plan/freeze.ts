@@ -13,6 +13,7 @@ import { prepareRunFolder } from '../run-folder.ts';
 import { openExecutorOf, resolveTeacher, teacherFacts } from '../teacher.ts';
 import { version } from '../version.ts';
 import {
+  type EarlierRuns,
   type FrozenRun,
   openRun,
   outcomeDigest,
@@ -60,7 +61,7 @@ export async function freezeRun(
   configPath: string,
   context: PlanContext = quietly,
 ): Promise<FrozenRun> {
-  const plan = await planRun(config, configPath, context);
+  const plan = await planRun(config, configPath, { context });
   await prepareRunFolder(folder);
   await writePlan(folder, plan);
   return openRun(folder);
@@ -75,11 +76,19 @@ export async function refreezeRun(config: Config, folder: string, configPath: st
   return openRun(folder);
 }
 
-/** Plans a run of a recipe. Throws a {@link UsageError} when the recipe can't be run. */
+/** What earlier runs over the data set have read, by content, and what they left. */
+export interface SeenBefore {
+  readonly identities: ReadonlySet<string>;
+  readonly earlier: EarlierRuns | undefined;
+}
+
+/**
+ * Plans a run of a recipe, over what wasn't seen before. Throws a {@link UsageError} when the recipe can't be run.
+ */
 export async function planRun(
   given: Config,
   configPath: string,
-  context: PlanContext = quietly,
+  { context = quietly, seen }: { readonly context?: PlanContext; readonly seen?: SeenBefore } = {},
 ): Promise<Plan> {
   const config = readsImages(given) ? given : withoutImages(given);
   if (!config.input) throw new UsageError(`${configPath}: input.shards: required to curate`);
@@ -87,16 +96,23 @@ export async function planRun(
   const files = await filesOf(config, configPath, context);
   const { near, radius } = config.deduplicate;
   const radii = [...(near ? [radius] : []), ...(config.decontaminate ? [config.decontaminate.radius] : [])];
+  const earlier = seen?.earlier;
   const tasks = planRunTasks({
-    admit: planTasks(await factsOf(shards)),
+    admit: planTasks(await factsOf(shards))
+      .filter(({ identity }) => !seen?.identities.has(identity))
+      .map((task, position) => ({ ...task, position })),
+    earlierRows: earlier?.rows ?? 0,
     recipe: digestOf([recipeOfReading(config, files), version]),
-    outcome: outcomeDigest(given, files),
+    outcome: earlier
+      ? digestOf([outcomeDigest(given, files), ...earlier.plans])
+      : outcomeDigest(given, files),
     evaluation: config.decontaminate
       ? digestOf([JSON.stringify(config.decontaminate), ...(await identitiesOf(files.evaluation))])
       : null,
     bands: (rows) => Math.max(0, ...radii.map((r) => planBands(r, Math.max(1, rows)).bands.length)),
   });
-  const plan = { version, config: given, configPath, files, at: new Date().toISOString(), tasks };
+  const at = new Date().toISOString();
+  const plan = { version, config: given, configPath, files, ...(earlier ? { earlier } : {}), at, tasks };
   return { ...plan, hash: planHash(plan) };
 }
 
