@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from '../config.ts';
 import { UsageError } from '../errors.ts';
+import { isAlive } from '../is-alive.ts';
 import { outcomeOf } from '../plan/plan-files.ts';
 import { writeJson } from '../run-folder.ts';
 
@@ -133,13 +134,4 @@ async function isStale(lock: string): Promise<boolean> {
   const holder = z.object({ host: z.string(), pid: z.int() }).safeParse(parsedJson(text));
   if (holder.success && holder.data.host === hostname()) return !isAlive(holder.data.pid);
   return Date.now() - facts.mtimeMs > staleMs;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
