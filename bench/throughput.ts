@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { heapOptions } from '../pipeline/engines/processes.ts';
 import type { ThroughputAnswer, ThroughputRequest } from './throughput/child.ts';
 import { buildMetadata, buildPictures } from './throughput/sources.ts';
 
@@ -116,7 +117,9 @@ async function memoryFigures(folder: string, rows: number): Promise<Record<strin
 }
 
 async function inChild(request: ThroughputRequest): Promise<ThroughputAnswer> {
-  const child = fork(fileURLToPath(new URL('./throughput/child.ts', import.meta.url)));
+  // As the processes are started that a run's work is done in.
+  const execArgv = [...process.execArgv, ...heapOptions];
+  const child = fork(fileURLToPath(new URL('./throughput/child.ts', import.meta.url)), { execArgv });
   const ended = once(child, 'exit').then(([code]) => {
     throw new Error(`the bench's process ended with code ${code}`);
   });
