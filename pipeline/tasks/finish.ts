@@ -68,9 +68,11 @@ export const finishRows: TaskKind<FinishTask, FinishResult> = async (context, ta
       (path, { bytes, sha256 }) => written.push({ path, bytes, sha256 }),
     );
     stages.push(recordLineage(writing, join(folder, lineageName)));
-    // Rows that are dropped before need none.
-    const first = stages.findIndex(({ name }) => looksAtImages.has(name));
-    stages.splice(first, 1, needsImages(stages[first] as Stage, config));
+    if (readsImages(config)) {
+      // Rows that are dropped before need none.
+      const first = stages.findIndex(({ name }) => looksAtImages.has(name));
+      stages.splice(first, 1, needsImages(stages[first] as Stage, config));
+    }
     const source = unitsOfRows(rowsOfRange(run, task), context.units, ledger);
     const chain = chainStages({ name: 'admitted', batches: source }, stages, {
       signal,
