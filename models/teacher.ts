@@ -1,7 +1,5 @@
 import { stat } from 'node:fs/promises';
 import PQueue from 'p-queue';
-import { loadTowers } from './checkpoint.ts';
-import { createEmbedder } from './embedder.ts';
 import type { Executor } from './executor.ts';
 import { decodeRgb } from './images.ts';
 import { normalizePixels } from './pixels.ts';
@@ -75,6 +73,11 @@ export async function loadTeacher(
     const { openTowers } = await import('./siglip/open-towers.ts');
     return openTowers(path, { ...options, provider: executor.provider });
   }
+  // What our own towers are made with takes its time to import: who only passes teachers on goes without.
+  const [{ loadTowers }, { createEmbedder }] = await Promise.all([
+    import('./checkpoint.ts'),
+    import('./embedder.ts'),
+  ]);
   const { config, parameters } = await loadTowers(path);
   const embedder = await createEmbedder({ executor, config, parameters, frozen: true });
   return {

@@ -1,5 +1,4 @@
 import { readFile, stat } from 'node:fs/promises';
-import { loadOwlModel } from '../models/owl/model.ts';
 import type { Teacher } from '../models/teacher.ts';
 import type { Categories, Detector } from '../stages/regions/detector.ts';
 import { createOwlDetector } from '../stages/regions/owl-detector.ts';
@@ -33,6 +32,7 @@ export async function openDetector(
   );
   if (!isFolder) throw new UsageError(`${configPath}: regions.model: no such folder: ${folder}`);
   try {
+    const { loadOwlModel } = await import('../models/owl/model.ts');
     return createOwlDetector(await loadOwlModel(folder, threads), regions.owl, categories);
   } catch (error) {
     throw new UsageError(`${configPath}: regions.model: ${(error as Error).message}`);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import { type Data, DataType, type FixedSizeList, type RecordBatch } from 'apache-arrow';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
@@ -20,9 +21,17 @@ export interface OpenParquetWriter {
   write(batch: RecordBatch): Promise<void>;
   /** Writes what is left and the footer, and gives the file its name. A batch without rows makes a file
    * that has the schema and no row; a file that was given no batch isn't made. */
-  close(): Promise<{ rows: number; bytes: number }>;
+  close(): Promise<WrittenFile>;
   /** Throws away what was written. */
   abort(): Promise<void>;
+}
+
+/** What a file came to. */
+export interface WrittenFile {
+  readonly rows: number;
+  readonly bytes: number;
+  /** In hexadecimal. */
+  readonly sha256: string;
 }
 
 const defaultRowGroupBytes = 64 * 1024 * 1024;
@@ -39,6 +48,7 @@ export async function openParquetWriter(
   const temporary = `${path}.partial`;
   const file = await open(temporary, 'w');
   const bytes = new ByteWriter();
+  const hash = createHash('sha256');
   let writer: ParquetWriter | undefined;
   let pending: RecordBatch[] = [];
   let pendingBytes = 0;
@@ -47,6 +57,7 @@ export async function openParquetWriter(
 
   const flushBytes = async () => {
     const chunk = bytes.getBytes().subarray(0, bytes.index);
+    hash.update(chunk);
     await file.writeFile(chunk);
     written += chunk.length;
     bytes.index = 0;
@@ -108,14 +119,14 @@ export async function openParquetWriter(
       if (writer === undefined) {
         await file.close();
         await rm(temporary);
-        return { rows: 0, bytes: 0 };
+        return { rows: 0, bytes: 0, sha256: hash.digest('hex') };
       }
       writer.finish();
       await flushBytes();
       await file.sync();
       await file.close();
       await rename(temporary, path);
-      return { rows, bytes: written };
+      return { rows, bytes: written, sha256: hash.digest('hex') };
     },
     async abort() {
       await file.close();

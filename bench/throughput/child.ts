@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import PQueue from 'p-queue';
@@ -10,12 +11,19 @@ import { openShard } from '../../schemas/parquet-reader.ts';
 
 /** What a child process measures, so that its memory and its warm-up are its own. */
 export type ThroughputRequest = { readonly folder: string; readonly repeats: number } & (
-  | { readonly kind: 'images'; readonly shards: readonly string[]; readonly concurrency: number }
+  | {
+      readonly kind: 'images';
+      readonly shards: readonly string[];
+      readonly concurrency: number;
+      readonly shardRows: number;
+    }
   | { readonly kind: 'metadata'; readonly shard: string }
   | { readonly kind: 'memory'; readonly shards: readonly string[] }
   | {
       readonly kind: 'workers';
       readonly shards: readonly string[];
+      /** Rows of a shard that is written: a task of the second pass each. */
+      readonly shardRows: number;
       /** Images in flight of each number of workers that is measured. */
       readonly inFlight: readonly { readonly workers: number; readonly concurrency: number }[];
     }
@@ -37,14 +45,18 @@ const plain = { mix: { enabled: false }, regions: { detector: 'none' } };
 async function curated(
   shards: readonly string[],
   folder: string,
-  { workers, concurrency = 4 }: { workers?: number; concurrency?: number },
+  {
+    workers,
+    concurrency = 4,
+    shardRows,
+  }: { workers?: number; concurrency?: number; shardRows?: number | undefined },
 ): Promise<void> {
   await curatedBy(folder, {
     ...plain,
     workers,
     input: { shards },
     images: { concurrency },
-    output: { rowGroupBytes: 8 * 1024 * 1024 },
+    output: { rowGroupBytes: 8 * 1024 * 1024, ...(shardRows === undefined ? {} : { shardRows }) },
   });
 }
 
@@ -93,12 +105,14 @@ async function copied(shard: string, to: string): Promise<void> {
 function waysOf(request: ThroughputRequest): Record<string, () => Promise<void>> {
   const { folder } = request;
   if (request.kind === 'images') {
-    const { shards, concurrency } = request;
+    const { shards, concurrency, shardRows } = request;
+    const workers = availableParallelism();
     const images = imagesOf(shards);
     return {
       decode: async () => decoded(await images, 224, concurrency),
       probe: async () => decoded(await images, 64, concurrency),
       curate: () => curated(shards, folder, { concurrency }),
+      workers: () => curated(shards, folder, { concurrency, workers, shardRows }),
     };
   }
   if (request.kind === 'metadata') {
@@ -111,7 +125,7 @@ function waysOf(request: ThroughputRequest): Record<string, () => Promise<void>>
   return Object.fromEntries(
     request.inFlight.map(({ workers, concurrency }) => [
       `${workers} of ${concurrency}`,
-      () => curated(request.shards, folder, { workers, concurrency }),
+      () => curated(request.shards, folder, { workers, concurrency, shardRows: request.shardRows }),
     ]),
   );
 }

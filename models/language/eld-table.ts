@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
+import { createPlaces, type Places } from './ngram-places.ts';
 
 /** eld's n-grams as columns: as objects, as its package has them, they are hundreds of megabytes to look through. */
 export interface EldTable {
   /** Names of the languages, [languages]. */
   readonly languages: readonly string[];
   /** Place of each n-gram: its scores stand from `starts[place]` up to `starts[place + 1]`. */
-  readonly places: ReadonlyMap<string, number>;
+  readonly places: Places;
   readonly starts: Uint32Array;
   /** Index of a score's language, and the score. */
   readonly owners: Uint8Array;
@@ -40,7 +41,7 @@ export function parseEldTable(source: string): Omit<EldTable, 'separators' | 'di
     if (Number(index) !== i) throw fault(`language ${i} is number ${index}`);
     return name;
   });
-  const places = new Map<string, number>();
+  const ngrams: string[] = [];
   const starts: number[] = [0];
   const owners: number[] = [];
   const scores: number[] = [];
@@ -58,13 +59,14 @@ export function parseEldTable(source: string): Omit<EldTable, 'separators' | 'di
       owners.push(owner);
       scores.push(score);
     }
-    places.set((single ?? double ?? bare ?? '').replace(/\\(.)/gu, '$1'), starts.length - 1);
+    const name = single ?? double ?? bare ?? '';
+    ngrams.push(name.includes('\\') ? name.replace(/\\(.)/gu, '$1') : name);
     starts.push(owners.length);
     last = end;
   }
   return {
     languages,
-    places,
+    places: createPlaces(ngrams),
     starts: Uint32Array.from(starts),
     owners: Uint8Array.from(owners),
     scores: Uint8Array.from(scores),

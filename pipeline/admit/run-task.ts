@@ -18,6 +18,7 @@ import { openFacts } from '../facts.ts';
 import { chainStages, type StageFigures } from '../funnel.ts';
 import { noImages, readsImages, rowsOfTheirOwn } from '../metadata-only.ts';
 import { createSpool } from '../spool.ts';
+import { holdsImages, withoutImageBytes } from '../tasks/images.ts';
 import { embedOptions } from '../teacher.ts';
 
 /** What a task came to, beside the files that it left. */
@@ -51,7 +52,7 @@ export function taskFiles(folder: string) {
  * Makes what runs the tasks of a recipe's first pass, one after another: reads rows, checks and hashes images, cleans
  * texts, identifies the language, and scores rows with the `teacher` where the recipe filters by score. A task leaves
  * its rows and their facts, of ids from 0 on, in the folder it is given: the same bytes whichever process runs it and
- * whatever ran before.
+ * whatever ran before. Of parquet files of this machine the images stay where they are.
  */
 export function createTaskRunner(config: Config, teacher: () => Promise<Teacher | null>) {
   useStorage(config.storage);
@@ -87,12 +88,14 @@ export function createTaskRunner(config: Config, teacher: () => Promise<Teacher 
     });
     const terms = config.balance.enabled ? await openTermFile(files.terms, config.seed, 0) : null;
     const factsOf = hasImages ? (batch: RecordBatch) => batch : rowsOfTheirOwn(id);
+    const left = hasImages && parts.every(({ path }) => holdsImages(path));
+    const spooled = (batch: RecordBatch) => (left ? withoutImageBytes(batch) : batch);
     let rows = 0;
     try {
       for await (const batch of chain.batches) {
         await facts.write(factsOf(batch));
         await terms?.write(batch);
-        await spool.write(withoutMeasures(batch));
+        await spool.write(spooled(withoutMeasures(batch)));
         rows += batch.numRows;
         await hooks.afterBatch(chain.figures()[0]?.out ?? rows);
       }

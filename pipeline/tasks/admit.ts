@@ -24,6 +24,10 @@ export const admitRows: TaskKind<ReadTask, AdmitResult> = async (context, task, 
   const { config, units } = context;
   await checkShard(task);
   const ledger = openTaskLedger(folder);
+  const isFirst = (task.rowGroups?.from ?? 0) === 0;
+  // Beside the images that are decoded: it waits for the disk, and they for the processor.
+  const hashed = isFirst && units.only === undefined ? fileFacts(task.path) : null;
+  hashed?.catch(() => {});
   try {
     for (const { unit, how } of units.skip ?? []) await quarantineUnit(task, unit, how, ledger);
     const runTask = createTaskRunner(config, context.teacher);
@@ -36,10 +40,8 @@ export const admitRows: TaskKind<ReadTask, AdmitResult> = async (context, task, 
     });
     // A shard that goes while it is read looks like a broken one, but nothing is wrong with what it held.
     await checkShard(task);
-    const isFirst = (task.rowGroups?.from ?? 0) === 0;
-    const input = isFirst && units.only === undefined ? await fileFacts(task.path) : null;
     return {
-      result: { ...result, input },
+      result: { ...result, input: await hashed },
       rows: result.figures[0]?.out ?? 0,
       quarantined: ledger.quarantined(),
     };

@@ -9,6 +9,7 @@ import { readTasks, writeTasks } from '../plan/plan-files.ts';
 import { digestOf, type FinishTask, isReadTask, type PlannedTask, type WholeTask } from '../plan/tasks.ts';
 import { type IdRange, reduceFacts } from '../reduce.ts';
 import type { TaskContext, TaskKind } from './context.ts';
+import { withImages } from './images.ts';
 import { workLayout } from './layout.ts';
 import { readRecord } from './output.ts';
 import { reduceFiles } from './reduce.ts';
@@ -96,7 +97,7 @@ async function genericWordsOf(context: TaskContext): Promise<Record<string, read
   const captions = createCaptionSample(teacher, looked, { seed: config.seed, maxPixels });
   let rows = 0;
   for (const task of run.tasks('admit').filter(isReadTask)) {
-    for await (const batch of admittedRows(run, [task])) {
+    for await (const batch of withImages(admittedRows(run, [task]), config)) {
       signal.throwIfAborted();
       await captions.add(batch);
       rows += batch.numRows;

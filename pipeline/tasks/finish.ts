@@ -28,6 +28,7 @@ import { embedOptions } from '../teacher.ts';
 import { version } from '../version.ts';
 import { openTaskLedger, type TaskContext, type TaskKind, type TaskLedger, type Units } from './context.ts';
 import { type Decisions, readDecisions } from './decide.ts';
+import { needsImages } from './images.ts';
 import { rowsOfRange } from './rows.ts';
 
 /** The name of the shard that a task of the second pass leaves, where it keeps a row. */
@@ -59,12 +60,19 @@ export const finishRows: TaskKind<FinishTask, FinishResult> = async (context, ta
   const ledger = openTaskLedger(folder);
   try {
     const stages = stagesOf(config, { decisions, verdicts, teacher, detector });
+    const written: FileFacts[] = [];
     const writing = writeShards(
       folder,
       { ...config.output, shardRows: Infinity },
       shardMetadata(config, teacher),
+      (path, { bytes, sha256 }) => written.push({ path, bytes, sha256 }),
     );
     stages.push(recordLineage(writing, join(folder, lineageName)));
+    if (readsImages(config)) {
+      // Rows that are dropped before need none.
+      const first = stages.findIndex(({ name }) => looksAtImages.has(name));
+      stages.splice(first, 1, needsImages(stages[first] as Stage, config));
+    }
     const source = unitsOfRows(rowsOfRange(run, task), context.units, ledger);
     const chain = chainStages({ name: 'admitted', batches: source }, stages, {
       signal,
@@ -84,8 +92,8 @@ export const finishRows: TaskKind<FinishTask, FinishResult> = async (context, ta
       rows += batch.numRows;
       context.progress(rows);
     }
-    const factsOf = async (name: string) => (rows > 0 ? fileFacts(join(folder, name)) : null);
-    const [shard, lineage] = [await factsOf(shardName), await factsOf(lineageName)];
+    const [shard = null] = written;
+    const lineage = rows > 0 ? await fileFacts(join(folder, lineageName)) : null;
     // What the first pass let through is no stage of the funnel.
     const figures = chain.figures().slice(1);
     return { result: { figures, kept, regions, shard, lineage }, rows, quarantined: ledger.quarantined() };
@@ -94,6 +102,9 @@ export const finishRows: TaskKind<FinishTask, FinishResult> = async (context, ta
     await detector?.dispose();
   }
 };
+
+/** The stages of the second pass, by name, that images are read for. */
+const looksAtImages = new Set(['label-regions', 'embed-with-teacher', 'write-shards']);
 
 async function verdictsOf(
   { config }: TaskContext,

@@ -5,10 +5,11 @@ import { taskFiles } from '../admit/run-task.ts';
 import type { FrozenRun } from '../plan/plan-files.ts';
 import { idsOfTask, isReadTask, type ReadTask } from '../plan/tasks.ts';
 import { readSpool } from '../spool.ts';
+import { readFrom } from './images.ts';
 import { workLayout } from './layout.ts';
 import { readRecord } from './output.ts';
 
-/** The rows that tasks of the first pass admitted, in their order. */
+/** The rows that tasks of the first pass admitted, in their order; `withImages` gives them their images. */
 export async function* admittedRows(
   { folder }: Pick<FrozenRun, 'folder'>,
   tasks: readonly ReadTask[],
@@ -20,10 +21,14 @@ async function* readTask(folder: string, task: ReadTask): AsyncGenerator<RecordB
   const record = await readRecord(folder, task);
   if (record === null) throw new Error(`${join(task.path)}: its rows are not admitted`);
   const { rows } = record.result as { rows: number };
-  if (rows > 0) yield* readSpool(taskFiles(workLayout(folder).output(task)).rows);
+  if (rows === 0) return;
+  const { path } = task;
+  for await (const batch of readSpool(taskFiles(workLayout(folder).output(task)).rows)) {
+    yield readFrom(batch, path);
+  }
 }
 
-/** The admitted rows of ids [from, to), in their order; batches are cut where the range is. */
+/** The admitted rows of ids [from, to), in their order, without images; batches are cut where the range is. */
 export async function* rowsOfRange(
   run: FrozenRun,
   { from, to }: { readonly from: number; readonly to: number },
