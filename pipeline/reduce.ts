@@ -3,7 +3,7 @@ import type { Nearness } from '../stages/duplicates/nearness.ts';
 import { type FilterByScoreOptions, thresholdPlace } from '../stages/filter-by-score.ts';
 import { type MixPlan, type PlannedLanguage, planQuotas, type QuotaOptions } from '../stages/mix/plan.ts';
 import { type BalanceSearch, balanceRows } from './balance/reduce.ts';
-import { type Database, openDatabase, quoted, type RowFiles, relationOf } from './duplicates/database.ts';
+import { type Database, openDatabase, type RowFiles, relationOf } from './duplicates/database.ts';
 import {
   type EvaluationSearch,
   type FoundPairs,
@@ -47,7 +47,7 @@ export interface ReduceOptions {
   /** Fingerprints of the rows; without them only equal bytes are found. */
   readonly fingerprints: RowFiles | null;
   /** What partitions of the reduction have found already; all of it is done here where it is absent. */
-  readonly found?: (FoundPairs & { /** Files of id, rep_id. */ readonly ranks: string }) | undefined;
+  readonly found?: (FoundPairs & { /** A relation of id, rep_id. */ readonly ranks: string }) | undefined;
   /** How near near duplicates are; null looks for exact ones only. */
   readonly near: Nearness | null;
   readonly partitionRows: number;
@@ -86,9 +86,7 @@ export async function reduceFacts(
   await database.run(`CREATE TABLE facts AS SELECT * FROM ${relationOf(facts)}`);
   if (found === null) await rankByBytes(database);
   else {
-    await database.run(
-      `CREATE TABLE ranked AS SELECT * FROM facts JOIN read_parquet(${quoted(found.ranks)}) USING (id)`,
-    );
+    await database.run(`CREATE TABLE ranked AS SELECT * FROM facts JOIN ${found.ranks} USING (id)`);
   }
   await database.run('DROP TABLE facts');
   const partitioning = { partitionRows, signal };
@@ -103,7 +101,7 @@ export async function reduceFacts(
   const isUnique = options.dropsDuplicates ? 'id = kept_id' : 'true';
   const scoreThreshold = options.scores ? await findThreshold(database, isUnique, options.scores) : null;
   const dropsLow = scoreThreshold !== null && options.scores?.mode === 'drop';
-  const isTaken = dropsLow ? `${isUnique} AND score >= '${scoreThreshold}'::DOUBLE` : isUnique;
+  const isTaken = dropsLow ? `${isUnique} AND score >= '${Number(scoreThreshold)}'::DOUBLE` : isUnique;
   await database.run(`CREATE VIEW available AS SELECT * FROM grouped WHERE ${isTaken}`);
   const { balance = null } = options;
   const balanced = balance && (await balanceRows(database, balance));

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { redact } from '../schemas/redact.ts';
 import { streamObject } from '../schemas/storage/open-storage.ts';
 import { UsageError } from './errors.ts';
@@ -45,7 +45,12 @@ export async function prepareRunFolder(folder: string): Promise<void> {
       `--out: ${folder} holds ${names.slice(0, 3).join(', ')} and no manifest.json, so it may be data: choose an empty folder`,
     );
   }
-  for (const name of names) await rm(join(folder, name), { recursive: true });
+  if (/\\/.test(resolve(folder)))
+    throw new UsageError(`--out: ${folder}: a run's folder can't have a backslash in its path`);
+  // What tells a run's folder goes last: one that is cut short while it is cleared is still known as ours.
+  await mkdir(join(folder, 'work'), { recursive: true });
+  for (const name of names) if (name !== 'work') await rm(join(folder, name), { recursive: true });
+  await rm(join(folder, 'work'), { recursive: true });
   await mkdir(join(folder, 'work'), { recursive: true });
 }
 

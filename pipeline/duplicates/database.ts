@@ -1,5 +1,6 @@
 import { type DuckDBAppender, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
 import { idsOfTask } from '../plan/tasks.ts';
+import { exactly, parquetOf } from '../sql-text.ts';
 
 /** Values bound to a statement's parameters. */
 export type Bound = Readonly<Record<string, string | number>>;
@@ -54,24 +55,19 @@ export async function openDatabase(folder: string): Promise<Database> {
   };
 }
 
-/** A text as an SQL literal, for where a statement takes no parameter. */
-export function quoted(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
-
 /**
- * Files of rows: a path or a glob of files whose ids are of all rows, or one file a task, whose ids begin at 0, and the
+ * Files of rows: a path of a file whose ids are of all rows, or a pattern of one file a task, whose ids begin at 0, and the
  * table of the plan's tasks, by which they are numbered over all of them.
  */
 export type RowFiles = string | { readonly glob: string; readonly tasks: string };
 
 /** Rows of files, as a relation that a statement selects from. */
 export function relationOf(files: RowFiles): string {
-  if (typeof files === 'string') return `read_parquet(${quoted(files)})`;
+  if (typeof files === 'string') return parquetOf(exactly(files));
   // A file's folder is its task's id: those of tasks that the plan no longer has are left out.
   return `(
     SELECT f.* EXCLUDE (filename) REPLACE (f.id + t."position"::BIGINT * ${idsOfTask} AS id)
-    FROM read_parquet(${quoted(files.glob)}, filename = true) f
-    JOIN read_parquet(${quoted(files.tasks)}) t
+    FROM ${parquetOf(files.glob, ', filename = true')} f
+    JOIN ${parquetOf(exactly(files.tasks))} t
       ON t.phase = 'admit' AND t.id = parse_path(f.filename)[-2])`;
 }

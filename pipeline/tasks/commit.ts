@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { copyFile, link, mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CurationReport } from '../../schemas/reports.ts';
@@ -17,7 +17,7 @@ import type { TaskContext, TaskKind } from './context.ts';
 import { type Decisions, readDecisions, readFinishTasks } from './decide.ts';
 import { type FinishResult, lineageName, shardName } from './finish.ts';
 import { workLayout } from './layout.ts';
-import { doneIn, readRecord } from './output.ts';
+import { doneIn, readRecord, temporaryName } from './output.ts';
 
 /** What all tasks of a run left. */
 interface Findings {
@@ -159,7 +159,7 @@ export async function publish(run: FrozenRun, committed: string): Promise<void> 
     written.lineage?.push(join(output, lineageName));
   }
   const place = async (from: string, to: string) => {
-    const partial = join(layout.temporary, randomUUID());
+    const partial = join(layout.temporary, temporaryName());
     await link(from, partial).catch(() => copyFile(from, partial));
     await rename(partial, to);
   };

@@ -103,8 +103,8 @@ export async function commitOutput(
   return JSON.parse(text) as TaskRecord;
 }
 
-/** Says whose it is, so that what a dead process left can be told from what is being written. */
-function temporaryName(): string {
+/** A name in the temporary folder that says whose it is: what a dead process left can be told from what is being written. */
+export function temporaryName(): string {
   return `${hostname()}~${process.pid}~${randomUUID()}`;
 }
 
