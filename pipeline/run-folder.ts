@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { redact } from '../schemas/redact.ts';
 import { streamObject } from '../schemas/storage/open-storage.ts';
 import { UsageError } from './errors.ts';
@@ -48,10 +48,23 @@ export async function prepareRunFolder(folder: string): Promise<void> {
   if (/\\/.test(resolve(folder)))
     throw new UsageError(`--out: ${folder}: a run's folder can't have a backslash in its path`);
   // What tells a run's folder goes last: one that is cut short while it is cleared is still known as ours.
-  await mkdir(join(folder, 'work'), { recursive: true });
+  await makeFolder(join(folder, 'work'));
   for (const name of names) if (name !== 'work') await rm(join(folder, name), { recursive: true });
   await rm(join(folder, 'work'), { recursive: true });
-  await mkdir(join(folder, 'work'), { recursive: true });
+  await makeFolder(join(folder, 'work'));
+}
+
+/** Makes a folder, and those that it is in. Throws what is really wrong: a recursive `mkdir` says of a read-only disk `ENOENT`. */
+export async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    let missing = resolve(path);
+    while (missing !== dirname(missing) && (await stat(dirname(missing)).catch(() => null)) === null) {
+      missing = dirname(missing);
+    }
+    await mkdir(missing);
+    await mkdir(path, { recursive: true });
+  });
 }
 
 /** Writes a JSON file whole or not at all. */

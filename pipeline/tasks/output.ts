@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Task } from '../plan/tasks.ts';
+import { makeFolder } from '../run-folder.ts';
 import { workLayout } from './layout.ts';
 
 /** What a stage quarantined for a reason: rows, and whole shards or row groups of which no row is known. */
@@ -78,12 +79,12 @@ export async function commitOutput(
   const output = layout.output(task);
   if ((await stat(output).catch(nullIfMissing)) === null) {
     const temporary = join(layout.temporary, temporaryName());
-    await mkdir(temporary, { recursive: true });
+    await makeFolder(temporary);
     try {
       const record = await write(temporary);
       await writeDurably(join(temporary, recordName), JSON.stringify(record));
       await syncFolder(temporary);
-      await mkdir(layout.outputs(task.phase), { recursive: true });
+      await makeFolder(layout.outputs(task.phase));
       await rename(temporary, output).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
       });
@@ -94,9 +95,9 @@ export async function commitOutput(
   }
   const text = await readFile(join(output, recordName), 'utf8');
   await publish(output);
-  await mkdir(layout.records(task.phase), { recursive: true });
+  await makeFolder(layout.records(task.phase));
   const partial = join(layout.temporary, temporaryName());
-  await mkdir(layout.temporary, { recursive: true });
+  await makeFolder(layout.temporary);
   await writeDurably(partial, text);
   await rename(partial, layout.record(task));
   await syncOne(layout.records(task.phase));
