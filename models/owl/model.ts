@@ -1,6 +1,7 @@
-import { access, readFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { mostBytes, readJson } from '../model-folder.ts';
 import type { OwlPreprocessing } from './pixels.ts';
 import { type OwlSession, openOwlSession } from './session.ts';
 import { createOwlTokenizer, type OwlTokenizer } from './tokenizer.ts';
@@ -41,8 +42,8 @@ const anyObject = z.record(z.string(), z.unknown());
 export async function loadOwlModel(folder: string, threads?: number): Promise<OwlModel> {
   const config = await readJson(folder, 'config.json', configSchema);
   const preprocessor = await readJson(folder, 'preprocessor_config.json', preprocessorSchema);
-  const tokenizerConfig = await readJson(folder, 'tokenizer_config.json', anyObject, {});
-  const contents = await readJson(folder, 'tokenizer.json', anyObject);
+  const tokenizerConfig = await readJson(folder, 'tokenizer_config.json', anyObject, { absent: {} });
+  const contents = await readJson(folder, 'tokenizer.json', anyObject, { most: mostBytes.tokenizer });
   let tokenize: OwlTokenizer;
   try {
     tokenize = createOwlTokenizer(contents, tokenizerConfig);
@@ -82,26 +83,4 @@ async function graphOf(folder: string): Promise<string> {
       return path;
   }
   throw new Error(`${folder}: no onnx/model.onnx and no model.onnx in it`);
-}
-
-async function readJson<T>(folder: string, name: string, schema: z.ZodType<T>, absent?: T): Promise<T> {
-  const path = join(folder, name);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    if (missing && absent !== undefined) return absent;
-    throw new Error(missing ? `${path}: no such file` : `${path}: ${(error as Error).message}`);
-  }
-  let raw: unknown;
-  try {
-    raw = JSON.parse(text);
-  } catch {
-    throw new Error(`${path}: not JSON`);
-  }
-  const parsed = schema.safeParse(raw);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new Error(`${path}: ${issue?.path.map(String).join('.') || 'the file'}: ${issue?.message}`);
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { fileOf, mostBytes, readJson } from '../model-folder.ts';
 import type { Kernel } from '../resample.ts';
-import { fileOf, mostBytes, readJson } from './folder.ts';
 import { type LogitValues, readLogits } from './logits.ts';
 import { type Precision, precisionSuffixes, precisions } from './precisions.ts';
 import { createSiglipTokenizer, type SiglipTokenizer, type SiglipVersion } from './tokenizer.ts';

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative } from 'node:path';
-import { fileOf, mostBytes } from './folder.ts';
+import { fileOf, mostBytes } from '../model-folder.ts';
 
 /** Where the weights of a graph lie that aren't in it. */
 interface Reader {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { fromFloat16 } from '../float16.ts';
-import { fileOf, mostBytes, readJson, readStretch } from './folder.ts';
+import { fileOf, mostBytes, readJson, readStretch } from '../model-folder.ts';
 import type { SiglipVersion } from './tokenizer.ts';
 
 /** What similarities are multiplied by, and what is added then: logits. */

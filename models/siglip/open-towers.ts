@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import PQueue from 'p-queue';
 import { decodeRgbWhole, type RgbImage } from '../images.ts';
+import { fileOf, mostBytes } from '../model-folder.ts';
 import type { Teacher } from '../teacher.ts';
-import { fileOf, mostBytes } from './folder.ts';
 import type { OpenOptions, TowersFacts } from './preparation.ts';
 import { prepareExport } from './prepare-export.ts';
 import { prepareSiglip } from './prepare-siglip.ts';

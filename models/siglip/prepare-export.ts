@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { tokenize as tokenizeBytes } from '../byte-tokenizer.ts';
+import { fileOf, mostBytes } from '../model-folder.ts';
 import { resampleRgb } from '../resample.ts';
 import { externalFiles } from './external-data.ts';
-import { fileOf, mostBytes } from './folder.ts';
 import { readLogits } from './logits.ts';
 import type { OpenOptions, Preparation } from './preparation.ts';
 import { openTowerSession } from './tower-session.ts';

@@ -28,6 +28,6 @@ export function addCurate(program: Command, shell: Shell): void {
       const run = await freezing(shell, target.folder, () =>
         freezeRun(config, target.folder, flags.config, context),
       );
-      await finishAndReport(shell, run, await engineOf(run, flags), flags, target);
+      await finishAndReport(shell, run, await engineOf(run, flags, shell.log), flags, target);
     });
 }

@@ -1,24 +1,58 @@
 import { availableParallelism } from 'node:os';
+import { type Command, Option } from 'commander';
+import { StorageError } from '../../schemas/storage/errors.ts';
 import type { Engine } from '../engines/engine.ts';
 import { ResumableError, UsageError } from '../errors.ts';
 import type { FrozenRun } from '../plan/plan-files.ts';
 import type { RunTarget } from '../publish-run.ts';
 import { printReport, publishTo, runContext, type Shell } from './shell.ts';
+import { countOf } from './sources.ts';
 
 /** What commands that run tasks can be told. */
 export interface RunFlags {
   readonly workers?: number;
   readonly engine?: string;
+  /** Where Redis is, for the engine bullmq. */
+  readonly redis?: string;
+  readonly metricsPort?: number;
+  readonly metricsHost?: string;
+  readonly token?: string;
   readonly json?: boolean;
 }
 
 /** Engines by the name that `--engine` gives them; each is imported when it is asked for. */
-const engines: Readonly<Record<string, (workers: number) => Promise<Engine>>> = {
+const engines: Readonly<
+  Record<string, (workers: number, flags: RunFlags, log: Shell['log']) => Promise<Engine>>
+> = {
   local: async (workers) => (await import('../engines/local.ts')).localEngine({ workers }),
+  bullmq: async (_, { redis }, log) => {
+    const { bullmqEngine } = await import('../engines/bullmq.ts');
+    const { requiredRedis } = await import('../engines/bullmq/connection.ts');
+    return bullmqEngine({ redis: requiredRedis(redis), warn: (message) => log.warn(message) });
+  },
 };
 
 /** The names that `--engine` takes. */
 export const engineNames = Object.keys(engines);
+
+/** Adds what says how a run is done, and where it can be watched meanwhile. */
+export function addEngineFlags(command: Command): Command {
+  return addMetricsFlags(
+    command
+      .addOption(
+        new Option('--engine <name>', 'what runs the tasks').choices([...engineNames]).default('local'),
+      )
+      .option('--redis <url>', 'where Redis is, for --engine bullmq; ASSAY_REDIS unless told'),
+  );
+}
+
+/** Adds where metrics are served. */
+export function addMetricsFlags(command: Command): Command {
+  return command
+    .option('--metrics-port <n>', 'serve /metrics at this port; with Redis the queues at /queues', countOf)
+    .option('--metrics-host <host>', 'the address to serve them at; a loopback address unless told')
+    .option('--token <text>', 'what callers must know where others can reach it; or ASSAY_TOKEN');
+}
 
 /** How many processes a run has: as many as the flag says, else its recipe, else the machine has cores. */
 export function workersOf({ plan }: FrozenRun, { workers }: RunFlags): number {
@@ -26,11 +60,11 @@ export function workersOf({ plan }: FrozenRun, { workers }: RunFlags): number {
 }
 
 /** The engine that the flags ask for. Throws a {@link UsageError} when there is none of that name. */
-export function engineOf(run: FrozenRun, flags: RunFlags): Promise<Engine> {
+export function engineOf(run: FrozenRun, flags: RunFlags, log: Shell['log']): Promise<Engine> {
   const { engine = 'local' } = flags;
   const open = engines[engine];
   if (open === undefined) throw new UsageError(`--engine: ${engine} is none of ${engineNames.join(', ')}`);
-  return open(workersOf(run, flags));
+  return open(workersOf(run, flags), flags, log);
 }
 
 /** The place that `--out` names: a folder, or one of this machine whose files go to an object store at the end. */
@@ -53,12 +87,25 @@ export async function finishAndReport(
   const { finishRun } = await import('../curate.ts');
   const { writeCurationPage } = await import('../report/curation-page.ts');
   const { curationSummary } = await import('../report/summary.ts');
+  const metrics = await serveRun(shell, run, flags);
   const report = await resumable(shell, run.folder, () =>
     finishRun(run, { ...runContext(shell, run.plan.configPath), engine }),
-  );
+  ).finally(() => metrics?.close());
   await resumable(shell, run.folder, () => writeCurationPage(run.folder, report));
   if (target) await resumable(shell, run.folder, () => publishTo(target, shell));
   printReport(report, curationSummary(report, run.folder), flags.json);
+}
+
+/** Serves a run's metrics where the flags ask for it. */
+async function serveRun({ log }: Shell, run: FrozenRun, flags: RunFlags) {
+  if (flags.metricsPort === undefined) return null;
+  const { createRunWatch } = await import('../metrics/run-figures.ts');
+  const { serveMetrics } = await import('../metrics/serve.ts');
+  const { givenRedis } = await import('../engines/bullmq/connection.ts');
+  const watch = createRunWatch();
+  watch.add(run.folder);
+  const redis = flags.engine === 'bullmq' ? givenRedis(flags.redis) : null;
+  return serveMetrics(flags, { runs: watch.figures, redis, log });
 }
 
 /** How long, in milliseconds, what is told to stop may take to clear up before it is left as it is. */
@@ -93,7 +140,8 @@ export async function resumable<Result>(
       );
     const { explained } = await import('../tasks/execute.ts');
     const found = explained(error, folder);
-    if (!(found instanceof ResumableError) || goOn === null) throw found;
+    const isOutside = found instanceof ResumableError || found instanceof StorageError;
+    if (!isOutside || goOn === null) throw found;
     throw new ResumableError(`${found.message}; then: ${goOn}`);
   } finally {
     clearTimeout(timer);

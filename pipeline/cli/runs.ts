@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import { UsageError } from '../errors.ts';
 import { type Phase, phases } from '../plan/tasks.ts';
 import {
-  engineNames,
+  addEngineFlags,
   engineOf,
   finishAndReport,
   freezing,
@@ -33,8 +33,6 @@ const workers = [
   'processes at work, whatever the recipe says; one a core unless told',
   countOf,
 ] as const;
-const engine = () =>
-  new Option('--engine <name>', 'what runs the tasks').choices([...engineNames]).default('local');
 
 /** A whole number from 0 on. */
 function indexOf(text: string): number {
@@ -81,15 +79,13 @@ export function addRuns(program: Command, shell: Shell): void {
       printReport({ plan: hash, folder: flags.out, rows, tasks }, lines, flags.json);
     });
 
-  program
-    .command('run')
+  addEngineFlags(program.command('run'))
     .description('run a recipe, or a plan: all of it, or one share of its tasks')
     .option('--config <file>', 'the recipe (YAML), which is planned first')
     .option('--out <dir>', "the run's folder")
     .option('--plan <dir>', 'the folder of a run that is planned')
     .option(...workers)
     .option('--memory <bytes>', 'what reading may hold at a time, such as 2GiB')
-    .addOption(engine())
     .option('--task-index <i>', 'run only the i-th share of the tasks, from 0', indexOf)
     .option('--of <n>', 'of so many shares', countOf)
     .addOption(new Option('--phase <name>', 'run only this phase, and wait for nobody').choices([...phases]))
@@ -97,27 +93,23 @@ export function addRuns(program: Command, shell: Shell): void {
     .option('--json', 'print the report as JSON')
     .action((flags: ShareFlags) => runOrShare(shell, flags));
 
-  program
-    .command('resume')
+  addEngineFlags(program.command('resume'))
     .description('go on with a run that was cut short')
     .argument('<run>', "the run's folder")
     .option(...workers)
-    .addOption(engine())
     .option('--json', 'print the report as JSON')
     .action(async (folder: string, flags: RunFlags) => {
       const { openRun } = await import('../plan/plan-files.ts');
       const run = await openRun(folder);
-      await finishAndReport(shell, run, await engineOf(run, flags), flags);
+      await finishAndReport(shell, run, await engineOf(run, flags, shell.log), flags);
     });
 
-  program
-    .command('retry')
+  addEngineFlags(program.command('retry'))
     .description("read again what a run couldn't, once it is put right")
     .argument('<run>', "the run's folder")
     .option('--config <file>', 'the recipe (YAML), where it is what was put right')
     .option(...workers)
     .option('--memory <bytes>', 'what reading may hold at a time, such as 2GiB')
-    .addOption(engine())
     .option('--json', 'print the report as JSON')
     .action(async (folder: string, flags: RecipeFlags) => {
       const { prepareRetry } = await import('../retry.ts');
@@ -143,7 +135,7 @@ export function addRuns(program: Command, shell: Shell): void {
         return;
       }
       shell.log.info(`${retry.again} tasks of the first pass are run again`);
-      await finishAndReport(shell, retry.run, await engineOf(retry.run, flags), flags);
+      await finishAndReport(shell, retry.run, await engineOf(retry.run, flags, shell.log), flags);
     });
 
   program
@@ -176,7 +168,7 @@ async function runOrShare(shell: Shell, flags: ShareFlags): Promise<void> {
         )
       : await openRun(plan ?? '');
   if (taskIndex === undefined && phase === undefined) {
-    await finishAndReport(shell, run, await engineOf(run, flags), flags);
+    await finishAndReport(shell, run, await engineOf(run, flags, shell.log), flags);
     return;
   }
   if (taskIndex !== undefined && taskIndex >= (of ?? 1))

@@ -57,17 +57,32 @@ export async function openDatabase(folder: string): Promise<Database> {
 
 /**
  * Files of rows: a path of a file whose ids are of all rows, or a pattern of one file a task, whose ids begin at 0, and the
- * table of the plan's tasks, by which they are numbered over all of them.
+ * table of the plan's tasks, by which they are numbered over all of them. With `earlier`, a pattern of files of the same columns of rows
+ * that earlier runs read, whose ids are below 0.
  */
-export type RowFiles = string | { readonly glob: string; readonly tasks: string };
+export type RowFiles =
+  | string
+  | { readonly glob: string; readonly tasks: string; readonly earlier?: string | null };
+
+/** The pixels of a row that an earlier run has written, so that of duplicates it is the one that is kept. */
+export const writtenPixels = 2 ** 53;
+
+/** Rows that earlier runs read: what they wrote comes before everything, and what they left out after it. */
+export function earlierRelation(pattern: string): string {
+  const pixels = `CASE WHEN written THEN ${writtenPixels}::BIGINT ELSE -1::BIGINT END`;
+  const isOfFacts = /facts\.parquet$/.test(pattern);
+  const columns = isOfFacts ? `* EXCLUDE (written) REPLACE (${pixels} AS pixels)` : '*';
+  return `SELECT ${columns} FROM ${parquetOf(pattern)}`;
+}
 
 /** Rows of files, as a relation that a statement selects from. */
 export function relationOf(files: RowFiles): string {
   if (typeof files === 'string') return parquetOf(exactly(files));
+  const earlier = files.earlier ? `UNION ALL BY NAME ${earlierRelation(files.earlier)}` : '';
   // A file's folder is its task's id: those of tasks that the plan no longer has are left out.
   return `(
     SELECT f.* EXCLUDE (filename) REPLACE (f.id + t."position"::BIGINT * ${idsOfTask} AS id)
     FROM ${parquetOf(files.glob, ', filename = true')} f
     JOIN ${parquetOf(exactly(files.tasks))} t
-      ON t.phase = 'admit' AND t.id = parse_path(f.filename)[-2])`;
+      ON t.phase = 'admit' AND t.id = parse_path(f.filename)[-2] ${earlier})`;
 }

@@ -1,5 +1,5 @@
 import type { Nearness } from '../../stages/duplicates/nearness.ts';
-import { type Database, type RowFiles, relationOf } from './database.ts';
+import { type Database, type RowFiles, relationOf, writtenPixels } from './database.ts';
 import { groupPairs } from './groups.ts';
 import { findNearPairs, type Partitioning } from './near-pairs.ts';
 
@@ -115,7 +115,8 @@ export async function pairDuplicates(
 
 /**
  * Puts the rows into groups of duplicates, those in the views `left_out` and `textless` aside: the table `grouped` adds
- * to `ranked`, for each row, the kept row of its group (`kept_id`, `kept_key`, `kept_sha256`). The table `closest` (id,
+ * to `ranked`, for each row, the kept row of its group (`kept_id`, `kept_key`, `kept_sha256`). Rows that earlier runs wrote are
+ * in it whatever is found of them now. The table `closest` (id,
  * through, distance, colours) says which pair connects a near duplicate: the one with the kept row, where there is one.
  */
 export async function groupDuplicates(database: Database): Promise<void> {
@@ -125,6 +126,7 @@ export async function groupDuplicates(database: Database): Promise<void> {
       first_value(sha256) OVER alike AS kept_sha256
     FROM (SELECT r.*, coalesce(m.root, r.rep_id) AS root FROM ranked r LEFT JOIN members m ON m.id = r.rep_id)
     WHERE rep_id NOT IN (SELECT rep_id FROM left_out) AND id NOT IN (SELECT id FROM textless)
+      OR pixels = ${writtenPixels}
     WINDOW alike AS (PARTITION BY root ORDER BY ${bestFirst})`);
   await database.run(`
     CREATE TABLE closest AS

@@ -139,7 +139,8 @@ function ask(child: ChildProcess, request: TaskRequest, read: (rows: number) => 
 }
 
 function errorOf({ name, message, stack }: Extract<TaskAnswer, { kind: 'failed' }>): Error {
-  if (name === 'ResumableError') return new ResumableError(message);
+  // An object store's trouble is put right outside, as a full disk is.
+  if (name === 'ResumableError' || name === 'StorageError') return new ResumableError(message);
   if (name === 'UsageError') return new UsageError(message);
   return Object.assign(new Error(message), { name, stack });
 }

@@ -11,6 +11,7 @@ import { digestOf } from '../distill/identity.ts';
 import { superBatchAt } from '../distill/options.ts';
 import { UsageError } from '../errors.ts';
 import { resolveShards } from '../inputs.ts';
+import { isAlive } from '../is-alive.ts';
 import { prepareRunFolder, writeJson } from '../run-folder.ts';
 import { version } from '../version.ts';
 import { type Journal, openJournal } from './journal.ts';
@@ -281,15 +282,6 @@ async function prepareFolder(
   }
   await writeFile(lock, String(process.pid));
   return () => rm(lock, { force: true });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 function jsonOf(text: string): unknown {

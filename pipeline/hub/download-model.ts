@@ -2,7 +2,7 @@ import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { mostBytes } from '../../models/siglip/folder.ts';
+import { mostBytes } from '../../models/model-folder.ts';
 import { readScalars } from '../../models/siglip/logits.ts';
 import { type Precision, precisionSuffixes } from '../../models/siglip/precisions.ts';
 import type { Progress } from '../progress.ts';

@@ -14,6 +14,7 @@ import { prepareRunFolder } from '../run-folder.ts';
 import { openExecutorOf, resolveTeacher, teacherFacts } from '../teacher.ts';
 import { version } from '../version.ts';
 import {
+  type EarlierRuns,
   type FrozenRun,
   openRun,
   outcomeDigest,
@@ -61,7 +62,7 @@ export async function freezeRun(
   configPath: string,
   context: PlanContext = quietly,
 ): Promise<FrozenRun> {
-  const plan = await planRun(config, configPath, context);
+  const plan = await planRun(config, configPath, { context });
   await prepareRunFolder(folder);
   await writePlan(folder, plan);
   return openRun(folder);
@@ -76,35 +77,50 @@ export async function refreezeRun(config: Config, folder: string, configPath: st
   return openRun(folder);
 }
 
-/** Plans a run of a recipe. Throws a {@link UsageError} when the recipe can't be run. */
+/** What earlier runs over the data set have read, by content, and what they left. */
+export interface SeenBefore {
+  readonly identities: ReadonlySet<string>;
+  readonly earlier: EarlierRuns | undefined;
+}
+
+/**
+ * Plans a run of a recipe, over what wasn't seen before. Throws a {@link UsageError} when the recipe can't be run.
+ */
 export async function planRun(
   given: Config,
   configPath: string,
-  context: PlanContext = quietly,
+  { context = quietly, seen }: { readonly context?: PlanContext; readonly seen?: SeenBefore } = {},
 ): Promise<Plan> {
   const config = readsImages(given) ? given : withoutImages(given);
   if (!config.input) throw new UsageError(`${configPath}: input.shards: required to curate`);
   const shards = await resolveInput(config.input, configPath);
   const files = await filesOf(config, configPath, context);
-  // What can't work is found out before anything is done.
-  if (files.checkpoint) await openExecutorOf({ ...config, threads: config.threads ?? 1 }, configPath);
   const { near, radius } = config.deduplicate;
   const radii = [...(near ? [radius] : []), ...(config.decontaminate ? [config.decontaminate.radius] : [])];
+  const earlier = seen?.earlier;
   const tasks = planRunTasks({
-    admit: planTasks(await factsOf(shards)),
+    admit: planTasks(await factsOf(shards))
+      .filter(({ identity }) => !seen?.identities.has(identity))
+      .map((task, position) => ({ ...task, position })),
+    earlierRows: earlier?.rows ?? 0,
     recipe: digestOf([recipeOfReading(config, files), version]),
-    outcome: outcomeDigest(given, files),
+    outcome: earlier
+      ? digestOf([outcomeDigest(given, files), ...earlier.plans])
+      : outcomeDigest(given, files),
     evaluation: config.decontaminate
       ? await evaluationIdentity(config.decontaminate, files.evaluation)
       : null,
     bands: (rows) => Math.max(0, ...radii.map((r) => planBands(r, Math.max(1, rows)).bands.length)),
   });
-  const plan = { version, config: given, configPath, files, at: new Date().toISOString(), tasks };
+  const at = new Date().toISOString();
+  const plan = { version, config: given, configPath, files, ...(earlier ? { earlier } : {}), at, tasks };
   return { ...plan, hash: planHash(plan) };
 }
 
 async function filesOf(config: Config, configPath: string, context: PlanContext): Promise<PlanFiles> {
   const checkpoint = config.teacher && (await resolveTeacher(config.teacher, configPath, context));
+  // What can't work is found out before anything is done.
+  if (checkpoint) await openExecutorOf({ ...config, threads: config.threads ?? 1 }, configPath);
   if (config.scores && checkpoint === undefined) {
     throw new UsageError(`${configPath}: scores: needs teacher.checkpoint`);
   }
@@ -131,7 +147,9 @@ async function filesOf(config: Config, configPath: string, context: PlanContext)
 }
 
 async function teacherFilesOf(path: string): Promise<TeacherFiles> {
-  const facts = await teacherFacts(path);
+  const facts = await teacherFacts(path).catch((error: Error) => {
+    throw new UsageError(`teacher.checkpoint: ${error.message}`);
+  });
   const { sha256 = digestOf([JSON.stringify(facts.files)]) } = facts;
   return { path, sha256: String(sha256), facts };
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, rename } from 'node:fs/promises';
+import { open, readFile, rename, stat } from 'node:fs/promises';
 import { Float64, Int32, Utf8 } from 'apache-arrow';
 import { z } from 'zod';
 import { batchOf } from '../../schemas/batches.ts';
@@ -20,6 +20,8 @@ export interface Plan {
   readonly configPath: string;
   /** Files that the recipe names, wherever a task runs. */
   readonly files: PlanFiles;
+  /** What earlier runs over a part of the data set left, where it grows by runs. */
+  readonly earlier?: EarlierRuns | undefined;
   /** When it was frozen (ISO 8601). */
   readonly at: string;
   readonly tasks: readonly PlannedTask[];
@@ -32,6 +34,16 @@ export interface TeacherFiles {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
+/** Earlier runs over a part of a data set, whose rows count where the whole decides. */
+export interface EarlierRuns {
+  /** The folder of what they left of their rows, a folder each. */
+  readonly facts: string;
+  /** Rows that they read. */
+  readonly rows: number;
+  /** The hashes of their plans, in their order. */
+  readonly plans: readonly string[];
+}
+
 /** Absolute paths of the files that a recipe names, and what they hold. */
 export interface PlanFiles {
   readonly checkpoint: TeacherFiles | null;
@@ -42,7 +54,7 @@ export interface PlanFiles {
 }
 
 /** What a run's output doesn't hang on: where its input is and how it is reached, and how many work on it. */
-function outcomeOf({ workers: _, memory: __, keepFacts: _____, storage: ______, ...config }: Config) {
+export function outcomeOf({ workers: _, memory: __, keepFacts: _____, storage: ______, ...config }: Config) {
   const { input, images } = config;
   const { shards: ___, ...form } = input ?? { shards: [] };
   const { concurrency: ____, ...asked } = images;
@@ -66,9 +78,10 @@ export function outcomeDigest(config: Config, files: PlanFiles): string {
 }
 
 /** The hash of a plan: hangs on neither the order of the paths nor the number of workers. */
-export function planHash(plan: Pick<Plan, 'config' | 'files' | 'tasks' | 'version'>): string {
+export function planHash(plan: Pick<Plan, 'config' | 'files' | 'tasks' | 'version' | 'earlier'>): string {
   const hash = createHash('sha256');
   hash.update(`${plan.version} ${outcomeDigest(plan.config, plan.files)}`);
+  if (plan.earlier) hash.update(JSON.stringify(plan.earlier.plans));
   for (const { phase, position, identity, id, rows } of plan.tasks) {
     hash.update(`\n${JSON.stringify([phase, position, identity, id, rows])}`);
   }
@@ -216,6 +229,11 @@ export interface FrozenRun {
   readonly folder: string;
   readonly plan: Plan;
   readonly tasks: (phase: Phase) => readonly PlannedTask[];
+}
+
+/** Whether a folder holds a plan. */
+export async function planExists(folder: string): Promise<boolean> {
+  return (await stat(workLayout(folder).plan).catch(() => null)) !== null;
 }
 
 /** Reads the plan of a run's folder. Throws a {@link UsageError} when there is none, or it isn't what it says it is. */

@@ -76,6 +76,8 @@ export const idsOfTask = 2 ** 28;
 /** What the tasks of a run hang on. */
 export interface PlanFacts {
   readonly admit: readonly AdmitTask[];
+  /** Rows that earlier runs read, which the reductions are over too. */
+  readonly earlierRows?: number;
   /** A digest of what the recipe asks of the first pass. */
   readonly recipe: string;
   /** A digest of all that the recipe asks. */
@@ -90,8 +92,9 @@ export interface PlanFacts {
 const rowsOfPartition = 2 ** 22;
 
 /** The tasks that can be planned before any is run: all but those of `finish`, which `decide` plans. Pure. */
-export function planRunTasks({ admit, recipe, outcome, evaluation, bands }: PlanFacts): PlannedTask[] {
-  const rows = admit.reduce((sum, task) => sum + task.rows, 0);
+export function planRunTasks(planned: PlanFacts): PlannedTask[] {
+  const { admit, earlierRows = 0, recipe, outcome, evaluation, bands } = planned;
+  const rows = admit.reduce((sum, task) => sum + task.rows, earlierRows);
   const whole = digestOf([
     recipe,
     outcome,

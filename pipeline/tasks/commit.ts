@@ -14,7 +14,7 @@ import { type FileFacts, fileFacts, makeFolder, writeJson } from '../run-folder.
 import { version } from '../version.ts';
 import type { AdmitResult, EvaluationResult } from './admit.ts';
 import type { TaskContext, TaskKind } from './context.ts';
-import { type Decisions, readDecisions, readFinishTasks } from './decide.ts';
+import { type Decisions, keptName, readDecisions, readFinishTasks } from './decide.ts';
 import { type FinishResult, lineageName, shardName, writingStage } from './finish.ts';
 import { workLayout } from './layout.ts';
 import { doneIn, readRecord, temporaryName } from './output.ts';
@@ -177,8 +177,9 @@ export async function publish(run: FrozenRun, committed: string): Promise<void> 
   for (const name of ['manifest.json', 'report.json']) await place(join(committed, name), join(folder, name));
 }
 
-/** Files of the first pass that may be of use once the run is done. */
+/** Files of the first pass, and of what was decided, that may be of use once the run is done. */
 const facts = [
+  keptName,
   'facts.parquet',
   'fingerprints.parquet',
   'texts.parquet',
@@ -198,7 +199,7 @@ export async function tidy(run: FrozenRun): Promise<void> {
   const outputs = join(layout.work, 'tasks');
   for (const phase of await readdir(outputs).catch(() => [])) {
     if (phase === 'admit' && (await isWorthRetrying(run))) continue;
-    if (phase === 'admit' && run.plan.config.keepFacts) {
+    if ((phase === 'admit' || phase === 'decide') && run.plan.config.keepFacts) {
       for (const id of await readdir(join(outputs, phase))) {
         for (const name of await readdir(join(outputs, phase, id))) {
           if (!facts.includes(name))

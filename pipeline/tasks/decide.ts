@@ -28,6 +28,9 @@ export interface Decisions {
 /** The name, in the folder of `decide`, of the table of the second pass's tasks. */
 const tasksName = 'finish.parquet';
 
+/** The name, in the folder of `decide`, of the ids of the rows that are kept, where the recipe keeps facts. */
+export const keptName = 'kept.parquet';
+
 /**
  * Decides what becomes of each row: groups of duplicates, boilerplate, thresholds, the mix, generic words. Leaves the
  * verdicts in the order of the rows, and the tasks of the second pass: they are planned here, and not before, since only
@@ -47,6 +50,7 @@ export const decideRows: TaskKind<WholeTask, Decisions> = async (context, task, 
     const mix = config.mix.enabled ? await reduction.planMix(config.mix) : null;
     await reduction.save(folder);
     const ranges = await reduction.cut(config.output.shardRows, config.mix.mode === 'drop' ? mix : null);
+    if (config.keepFacts) await reduction.saveKept(join(folder, keptName));
     await writeTasks(join(folder, tasksName), finishTasks(ranges, task));
     const { counts, balanced, scoreThreshold } = reduction;
     const genericWords = await genericWordsOf(context);

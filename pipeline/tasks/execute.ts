@@ -1,6 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { StorageError } from '../../schemas/storage/errors.ts';
 import { ResumableError, UsageError } from '../errors.ts';
 import { type FrozenRun, openRun } from '../plan/plan-files.ts';
 import { isReadTask, type Phase, type PlannedTask } from '../plan/tasks.ts';
@@ -182,7 +181,6 @@ function saidInWords(message: string): string | undefined {
 
 /** What a task failed by, in one line where something outside is to be put right. */
 export function explained(error: unknown, folder: string): unknown {
-  if (error instanceof StorageError) return new ResumableError(error.message);
   const { code, message = '' } = error as NodeJS.ErrnoException;
   // DuckDB and Arrow say it in words.
   const found = code !== undefined && code in explanations ? code : (saidInWords(message) ?? '');

@@ -22,10 +22,17 @@ export function workLayout(folder: string) {
   };
 }
 
-/** The files that tasks of the first pass leave for the reduction; one of each a task. */
-export function factFiles(folder: string) {
+/**
+ * The files that tasks of the first pass leave for the reduction; one of each a task. With the folder of what earlier
+ * runs left, those too: a folder each.
+ */
+export function factFiles(folder: string, before: string | null = null) {
   const { tasks, outputs } = workLayout(folder);
-  const files = (name: string) => ({ glob: join(exactly(outputs('admit')), '*', `${name}.parquet`), tasks });
+  const files = (name: string) => ({
+    glob: join(exactly(outputs('admit')), '*', `${name}.parquet`),
+    tasks,
+    earlier: before === null ? null : join(exactly(before), '*', `${name}.parquet`),
+  });
   return {
     facts: files('facts'),
     fingerprints: files('fingerprints'),

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { isAlive } from '../is-alive.ts';
 import type { Task } from '../plan/tasks.ts';
 import { makeFolder } from '../run-folder.ts';
 import { workLayout } from './layout.ts';
@@ -117,15 +118,6 @@ export async function removeAbandoned(folder: string): Promise<void> {
     if (host === hostname() && !isAlive(Number(pid))) {
       await rm(join(temporary, name), { recursive: true, force: true });
     }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

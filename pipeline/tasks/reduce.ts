@@ -14,7 +14,7 @@ import { factFiles, workLayout } from './layout.ts';
 export function reduceFiles(run: FrozenRun) {
   const evaluation = run.tasks('admit').find((task) => 'evaluation' in task);
   return {
-    ...factFiles(run.folder),
+    ...factFiles(run.folder, run.plan.earlier?.facts ?? null),
     evaluation: evaluation === undefined ? null : workLayout(run.folder).output(evaluation),
     /** Relations: of id, rep_id, and of pairs. */
     ranks: parquetOf(join(exactly(workLayout(run.folder).outputs('rank')), '*', 'ranks.parquet')),

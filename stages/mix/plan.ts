@@ -1,6 +1,6 @@
 import { hashUniform } from '../../schemas/random.ts';
 import { type Shortfalls, shortfallsOf } from './shortfalls.ts';
-import { waterFill } from './water-fill.ts';
+import { waterFill, waterFillOver } from './water-fill.ts';
 
 /** What the plan gives one language. */
 export interface PlannedLanguage {
@@ -33,38 +33,70 @@ export function mixDraw(key: string, seed: number): number {
   return hashUniform(key, `${seed}:mix`);
 }
 
+/** What earlier runs over a part of a data set left, in rows by language; both are part of the counts of the whole. */
+export interface EarlierRows {
+  /** Rows that they wrote, which stay. */
+  readonly written: Readonly<Record<string, number>>;
+  /** Rows that can be had: those, and those that weren't seen before. What they left out isn't read again. */
+  readonly obtainable: Readonly<Record<string, number>>;
+}
+
 /**
  * Shares a data set among its languages: as many rows as the asked shares of English and of the rest allow, and the
  * rest shared by weight, none given more than it has or than its cap. Pure and exact: quotas are whole rows, by
  * largest remainder. What the data lacks for the mix that was asked for is said, language by language.
+ *
+ * Over what earlier runs left, no language is given fewer rows than are written, nor more than can be had; the others share
+ * what that leaves, so that English keeps its share of the whole.
  */
 export function planQuotas(
   counts: Readonly<Record<string, number>>,
   options: QuotaOptions,
+  { written = {}, obtainable = counts }: Partial<EarlierRows> = {},
 ): { quotas: Record<string, number> } & Shortfalls {
   const languages = Object.keys(counts)
     .filter((language) => language !== 'en' && language !== 'und' && (counts[language] ?? 0) > 0)
     .sort();
-  const limitOf = (language: string) => Math.min(counts[language] ?? 0, capOf(language, options));
+  const limitOf = (language: string) => Math.min(obtainable[language] ?? 0, capOf(language, options));
   const english = limitOf('en');
   const limits = languages.map(limitOf);
   const others = sum(limits);
   const total = totalOf(english, others, options);
-  const englishQuota = Math.min(english, Math.round(total * options.english));
+  const englishQuota = Math.max(written.en ?? 0, Math.min(english, Math.round(total * options.english)));
   const weights = languages.map((language) => weightOf(counts[language] ?? 0, options));
-  const shared = waterFill(Math.min(others, total - englishQuota), weights, limits);
+  const floors = languages.map((language) => written[language] ?? 0);
+  const restQuota = Math.min(others, Math.max(0, total - englishQuota));
+  const shared = waterFillOver(restQuota, weights, limits, floors);
   const quotas: Record<string, number> = englishQuota > 0 || 'en' in counts ? { en: englishQuota } : {};
   languages.forEach((language, i) => {
     quotas[language] = shared[i] ?? 0;
   });
   const rest = languages.map((language, i) => ({
     language,
-    available: counts[language] ?? 0,
+    available: obtainable[language] ?? 0,
     cap: capOf(language, options),
     weight: weights[i] ?? 0,
   }));
-  const found = { english: counts.en ?? 0, rest, total };
-  return { quotas, ...shortfallsOf(found, options) };
+  const found = { english: obtainable.en ?? 0, rest, total };
+  const { shortfalls, missing } = shortfallsOf(found, options);
+  const over = overShare(languages, floors, waterFill(restQuota, weights, limits));
+  return { quotas, missing, shortfalls: [...shortfalls, ...over] };
+}
+
+/** What only a rewrite of what earlier runs wrote could put right. */
+function overShare(
+  languages: readonly string[],
+  written: readonly number[],
+  shares: readonly number[],
+): string[] {
+  const over = languages
+    .map((language, i) => ({ language, rows: (written[i] ?? 0) - (shares[i] ?? 0) }))
+    .filter(({ rows }) => rows > 0)
+    .sort((a, b) => b.rows - a.rows || (a.language < b.language ? -1 : 1));
+  if (over.length === 0) return [];
+  const named = over.slice(0, 3).map(({ language, rows }) => `${language} ${rows}`);
+  const others = over.length > named.length ? ` and ${over.length - named.length} more languages` : '';
+  return [`rows that earlier runs wrote are over their shares of the whole: ${named.join(', ')}${others}`];
 }
 
 /** Rows of the largest mix: as many as were asked for, or as the shares allow. */

@@ -41,3 +41,27 @@ function largestRemainder(
 }
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+
+/**
+ * As {@link waterFill}, but none is given less than its floor: one whose share is under it has its floor, and the others
+ * share what that leaves. Sums to min(total, sum of caps) where the floors allow it, and to the floors where they don't.
+ */
+export function waterFillOver(
+  total: number,
+  weights: readonly number[],
+  caps: readonly number[],
+  floors: readonly number[],
+): number[] {
+  const held = new Set<number>();
+  for (;;) {
+    const left = Math.max(0, total - sum([...held].map((i) => floors[i] ?? 0)));
+    const shares = waterFill(
+      left,
+      weights.map((weight, i) => (held.has(i) ? 0 : weight)),
+      caps,
+    ).map((share, i) => (held.has(i) ? (floors[i] ?? 0) : share));
+    const under = shares.flatMap((share, i) => (share < (floors[i] ?? 0) ? [i] : []));
+    if (under.length === 0) return shares;
+    for (const i of under) held.add(i);
+  }
+}

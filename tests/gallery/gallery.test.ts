@@ -1,22 +1,16 @@
-import { access, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Anchors, Detail, Facets, Row, RowsPage, Search } from '../../pipeline/gallery/api.ts';
 import { buildPage } from '../../pipeline/gallery/build-page.ts';
 import { type Gallery, openGallery } from '../../pipeline/gallery/server.ts';
 import { type OpenRun, openRun } from '../../pipeline/inspect/open-run.ts';
+import { noBrowser, openBrowser } from '../browser.ts';
+import { activeSvg, hostileKeys, makeRealRun } from '../real-run.ts';
 import { temporaryFolder } from '../support.ts';
-import { activeSvg, hostileKeys, makeRealRun } from './real-run.ts';
-
-const executablePath = '/usr/bin/chromium';
-const hasChromium = await access(executablePath).then(
-  () => true,
-  () => false,
-);
-if (!hasChromium) console.warn(`the gallery's page is not tested: there is no ${executablePath}`);
 
 let run: OpenRun;
 let gallery: Gallery;
@@ -299,7 +293,7 @@ describe('why', () => {
   });
 });
 
-describe.skipIf(!hasChromium)("the page, in Debian's Chromium", () => {
+describe.skipIf(noBrowser !== null)("the page, in Debian's Chromium", () => {
   let browser: Browser;
   let origin: string;
   let pictures: string;
@@ -311,7 +305,7 @@ describe.skipIf(!hasChromium)("the page, in Debian's Chromium", () => {
     await mkdir(pictures, { recursive: true });
     await gallery.app.listen({ host: '127.0.0.1', port: 0 });
     origin = `http://127.0.0.1:${(gallery.app.server.address() as AddressInfo).port}`;
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+    browser = await openBrowser();
   });
   afterAll(() => browser?.close());
 

@@ -7,7 +7,6 @@ import {
   type LanguageModel,
   loadLanguageModel,
 } from '../../models/language/model-file.ts';
-import { teach } from '../../pipeline/train-language.ts';
 import {
   type LabelledText,
   mostAnnotatedLanguages,
@@ -16,10 +15,11 @@ import {
   readShares,
   withoutRepeats,
   wordsOf,
-} from '../../pipeline/train-language-corpus.ts';
-import { poolOptions } from '../../pipeline/train-language-pool.ts';
-import { measuredWords, readShortTexts } from '../../pipeline/train-language-sources.ts';
-import { tableOptions } from '../../pipeline/train-language-table.ts';
+} from '../../pipeline/train-language/corpus.ts';
+import { poolOptions } from '../../pipeline/train-language/pool.ts';
+import { measuredWords, readShortTexts } from '../../pipeline/train-language/sources.ts';
+import { tableOptions } from '../../pipeline/train-language/table.ts';
+import { teach } from '../../pipeline/train-language.ts';
 
 const codes = ['de', 'en', 'uk'];
 const corpus = readCorpus(codes);

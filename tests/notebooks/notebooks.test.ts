@@ -11,7 +11,7 @@ import { openNotebookData } from '../../notebooks/kit/data.ts';
 import { previewNotebooks } from '../../notebooks/kit/preview.ts';
 import { type OpenRun, openRun } from '../../pipeline/inspect/open-run.ts';
 import { noBrowser, openBrowser, watchPage } from '../browser.ts';
-import { demoRun, demoTimeout } from '../demo-run.ts';
+import { makeRealRun } from '../real-run.ts';
 
 const screenshots = process.env.ASSAY_SCREENSHOTS;
 
@@ -21,7 +21,7 @@ describe.skipIf(noBrowser !== null)('notebooks of a run', () => {
   let run: OpenRun;
   let browser: Browser;
   beforeAll(async () => {
-    demo = await demoRun();
+    demo = await makeRealRun();
     folder = await mkdtemp(join(tmpdir(), 'assay-notebooks-'));
     const guide = await readFile(new URL('../../docs/notebooks.md', import.meta.url), 'utf8');
     const [command = ''] = /npm run notebooks -- runs\/demo$/m.exec(guide) ?? [];
@@ -29,7 +29,7 @@ describe.skipIf(noBrowser !== null)('notebooks of a run', () => {
     await promisify(execFile)(words[0] ?? '', [...words.slice(1), '--out', folder]);
     run = await openRun(demo);
     browser = await openBrowser();
-  }, demoTimeout);
+  }, 240_000);
   afterAll(async () => {
     await browser?.close();
     await run?.close();

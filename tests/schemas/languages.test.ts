@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mostAnnotatedLanguages } from '../../pipeline/train-language-corpus.ts';
+import { mostAnnotatedLanguages } from '../../pipeline/train-language/corpus.ts';
 import { languages } from '../../schemas/languages.ts';
 
 describe('the 109 languages', () => {

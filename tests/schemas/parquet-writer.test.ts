@@ -159,6 +159,8 @@ describe('openParquetWriter', () => {
     await writer.write(batchOf({ texts: { type, values } }));
     await writer.close();
     const read = await (await openShard(path)).readRowGroup(0, ['texts']);
-    expect(asBytes(plain(Array.from(read.texts ?? [])))).toEqual(asBytes(values));
+    const texts = plain(Array.from(read.texts ?? []));
+    // Of 4 MB each: compared as one text, and not value by value.
+    expect(JSON.stringify(texts) === JSON.stringify(values)).toBe(true);
   });
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { batchOf } from '../../schemas/batches.ts';
 import { curatedTypes, rowTypes } from '../../schemas/rows.ts';
 import { type MixPlan, mixDraw, planQuotas, type QuotaOptions } from '../../stages/mix/plan.ts';
-import { waterFill } from '../../stages/mix/water-fill.ts';
+import { waterFill, waterFillOver } from '../../stages/mix/water-fill.ts';
 import { mixLanguages } from '../../stages/mix-languages.ts';
 import { rememberingContext, runStage, valuesOf } from '../support.ts';
 
@@ -31,6 +31,22 @@ describe('quotas of the mix', () => {
     const counts = { en: 9000, de: 10_000, wo: 100 };
     const { quotas } = planQuotas(counts, { ...natural, rest: 'temperature', temperature: 2 });
     expect(quotas.wo).toBe(Math.round((1000 * Math.sqrt(100)) / (Math.sqrt(10_000) + Math.sqrt(100))));
+  });
+
+  it('leaves what is written where it is: the others share the rest of the rest, and English keeps its share', () => {
+    const first = planQuotas({ en: 900, de: 100 }, natural).quotas;
+    expect(first).toEqual({ en: 900, de: 100 });
+    const more = { en: 900, de: 100, fr: 300 };
+    expect(planQuotas(more, natural).quotas).toEqual({ en: 900, de: 25, fr: 75 });
+    const held = planQuotas(more, natural, { written: first });
+    expect(held.quotas).toEqual({ en: 900, de: 100, fr: 0 });
+    expect(held.shortfalls).toEqual([
+      'rows that earlier runs wrote are over their shares of the whole: de 75',
+    ]);
+    expect(planQuotas(more, natural).shortfalls).toEqual([]);
+    const grown = { en: 1800, de: 100, fr: 300 };
+    expect(planQuotas(grown, natural).quotas).toEqual({ en: 1800, de: 50, fr: 150 });
+    expect(planQuotas(grown, natural, { written: first }).quotas).toEqual({ en: 1800, de: 100, fr: 100 });
   });
 
   it('leaves out rows whose language cannot be told', () => {
@@ -84,6 +100,28 @@ describe('quotas of the mix', () => {
     rows: fc.option(fc.integer({ min: 1, max: 9000 }), { nil: undefined }),
     maxPerLanguage: fc.option(fc.integer({ min: 1, max: 4000 }), { nil: undefined }),
     caps: fc.dictionary(fc.constantFrom('en', 'de', 'fr', 'ab', 'zu'), fc.nat(3000)),
+  });
+
+  it('keeps the share of English over any increments, also without what earlier ones left out', () => {
+    fc.assert(
+      fc.property(countsOf, countsOf, asked, (before, added, options) => {
+        const written = planQuotas(before, options).quotas;
+        const counts = { ...before };
+        const obtainable: Record<string, number> = { ...written };
+        for (const [language, rows] of Object.entries(added)) {
+          counts[language] = (counts[language] ?? 0) + rows;
+          obtainable[language] = (obtainable[language] ?? 0) + rows;
+        }
+        const { quotas } = planQuotas(counts, options, { written, obtainable });
+        for (const [language, rows] of Object.entries(quotas)) {
+          expect(rows).toBeGreaterThanOrEqual(written[language] ?? 0);
+          expect(rows).toBeLessThanOrEqual(obtainable[language] ?? 0);
+        }
+        const kept = total(Object.values(quotas));
+        expect(kept).toBeGreaterThanOrEqual(total(Object.values(written)));
+        expect(Math.abs((quotas.en ?? 0) - kept * options.english)).toBeLessThanOrEqual(1);
+      }),
+    );
   });
 
   it('holds for any counts and shares: within what there is and its caps, English within a row of its share', () => {
@@ -166,6 +204,24 @@ describe('sharing by weight under caps', () => {
         const shares = waterFill(asked, weights, caps);
         expect(total(shares)).toBe(Math.min(asked, total(caps)));
         shares.forEach((share, i) => {
+          expect(share).toBeLessThanOrEqual(caps[i] ?? 0);
+        });
+      }),
+    );
+  });
+});
+
+describe('sharing over what is written', () => {
+  it('gives each its floor at least, the total where the floors allow it, and nothing by weight below a floor', () => {
+    const part = fc.tuple(fc.integer({ min: 1, max: 100 }), fc.nat(200), fc.nat(200));
+    fc.assert(
+      fc.property(fc.nat(3000), fc.array(part, { maxLength: 20 }), (asked, all) => {
+        const [weights, caps] = [all.map(([weight]) => weight), all.map(([, cap]) => cap)];
+        const floors = all.map(([, cap, floor]) => Math.min(cap, floor));
+        const shares = waterFillOver(asked, weights, caps, floors);
+        expect(total(shares)).toBe(Math.max(total(floors), Math.min(asked, total(caps))));
+        shares.forEach((share, i) => {
+          expect(share).toBeGreaterThanOrEqual(floors[i] ?? 0);
           expect(share).toBeLessThanOrEqual(caps[i] ?? 0);
         });
       }),

@@ -73,7 +73,7 @@ describe('names from data', () => {
     expect(made.length).toBeGreaterThan(4);
     for (const name of made) {
       expect(name).toMatch(
-        /^(run(\/(shards|quarantine|dropped))?(\/\d+\.parquet|\/(manifest|report)\.json)?|cache(\/blocks-\d+-\d+(\/\d+-\d)?)?)$/,
+        /^(run(\/(shards|lineage|quarantine|dropped))?(\/\d+\.parquet|\/(manifest|report)\.json)?|run\/work(\/plan\.(json|parquet)|\/[a-z]+(\/[a-z]+(\/[0-9a-f]{32}(\.json)?)?)?)?|cache(\/blocks-\d+-\d+(\/\d+-\d)?)?)$/,
       );
     }
   });

@@ -75,7 +75,8 @@ describe('secrets', () => {
     expect(made.map(({ name }) => name)).toContain('manifest.json');
     for (const { parentPath, name } of made) expectNoSecret(await readFile(join(parentPath, name), 'latin1'));
     const there = await collect(behind.list(`s3://${bucket}/run/`));
-    expect(there.length).toBe(made.length);
+    const isWork = ({ parentPath }: { parentPath: string }) => /[/\\]work([/\\]|$)/.test(parentPath);
+    expect(there.length).toBe(made.filter((one) => !isWork(one)).length);
     for (const { location } of there) {
       expectNoSecret(Buffer.concat(await collect(behind.stream(location))).toString('latin1'));
     }

@@ -1,12 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { hashUniform } from '../schemas/random.ts';
-import {
-  type LabelledText,
-  packageFile,
-  readDisplayNames,
-  type TextKind,
-  wordsOf,
-} from './train-language-corpus.ts';
+import { hashUniform } from '../../schemas/random.ts';
+import { type LabelledText, packageFile, readDisplayNames, type TextKind, wordsOf } from './corpus.ts';
 
 /** Share of the keys of a source, and with a key its texts in every language, that calibrate. */
 const calibrateShare = 0.2;

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import sharp from 'sharp';
-import { parseConfig } from '../../pipeline/config.ts';
-import { curate } from '../../pipeline/curate.ts';
-import { distill } from '../../pipeline/distill.ts';
-import { silentProgress } from '../../pipeline/progress.ts';
-import { buildEmojiSources } from '../../pipeline/sources/emoji/build.ts';
-import { emojiSourceOptionsSchema } from '../../pipeline/sources/emoji/options.ts';
-import { type SourceRow, temporaryFolder, writeSource } from '../support.ts';
+import { parseConfig } from '../pipeline/config.ts';
+import { curate } from '../pipeline/curate.ts';
+import { distill } from '../pipeline/distill.ts';
+import { silentProgress } from '../pipeline/progress.ts';
+import { buildEmojiSources } from '../pipeline/sources/emoji/build.ts';
+import { emojiSourceOptionsSchema } from '../pipeline/sources/emoji/options.ts';
+import { type SourceRow, temporaryFolder, writeSource } from './support.ts';
 
 /** A picture that runs a script wherever it is shown as it is. */
 export const activeSvg = Buffer.from(

@@ -1,8 +1,8 @@
-import { readFeatures } from '../models/language/features.ts';
-import { languagesByScript } from '../models/language/ngrams.ts';
-import { scripts } from '../models/language/scripts.ts';
-import { createRandom } from '../schemas/random.ts';
-import type { LabelledText } from './train-language-corpus.ts';
+import { readFeatures } from '../../models/language/features.ts';
+import { languagesByScript } from '../../models/language/ngrams.ts';
+import { scripts } from '../../models/language/scripts.ts';
+import { createRandom } from '../../schemas/random.ts';
+import type { LabelledText } from './corpus.ts';
 
 /** How the table is taught. */
 export interface TableOptions {

@@ -1,10 +1,10 @@
-import { askMembers, scoreText, type TextScores } from '../models/language/identifier.ts';
-import type { Member, MemberName } from '../models/language/member.ts';
-import type { LanguageModel, Pool } from '../models/language/model-file.ts';
-import { createNgramScorer } from '../models/language/ngrams.ts';
-import { knots, type Place, placeOf } from '../models/language/pool-weights.ts';
-import { createRandom } from '../schemas/random.ts';
-import type { LabelledText } from './train-language-corpus.ts';
+import { askMembers, scoreText, type TextScores } from '../../models/language/identifier.ts';
+import type { Member, MemberName } from '../../models/language/member.ts';
+import type { LanguageModel, Pool } from '../../models/language/model-file.ts';
+import { createNgramScorer } from '../../models/language/ngrams.ts';
+import { knots, type Place, placeOf } from '../../models/language/pool-weights.ts';
+import { createRandom } from '../../schemas/random.ts';
+import type { LabelledText } from './corpus.ts';
 
 /** How the pool is fitted. */
 export interface PoolOptions {

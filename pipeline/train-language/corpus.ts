@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { hashUniform } from '../schemas/random.ts';
+import { hashUniform } from '../../schemas/random.ts';
 
 /** Where a text is from: CLDR's names and keywords of emoji, or the other packages that only train. */
 export type TextKind = 'name' | 'keyword' | 'display' | 'map' | 'message' | 'interval' | 'dictionary';

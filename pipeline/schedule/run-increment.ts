@@ -1,0 +1,89 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { CurationReport } from '../../schemas/reports.ts';
+import type { Config } from '../config.ts';
+import { finishRun, type RunContext } from '../curate.ts';
+import { planRun } from '../plan/freeze.ts';
+import { type FrozenRun, openRun, planExists, writePlan } from '../plan/plan-files.ts';
+import { writeJson } from '../run-folder.ts';
+import { workLayout } from '../tasks/layout.ts';
+import { appendFiles } from './append.ts';
+import { type DataSet, dataSetLayout, lockDataSet, openDataSet } from './data-set.ts';
+import { keepFacts, seenIdentities } from './keep-facts.ts';
+
+/** What became of one tick of a schedule. */
+export type Tick =
+  | { readonly kind: 'skipped'; readonly why: string }
+  | {
+      readonly kind: 'added';
+      readonly number: number;
+      /** Of the rows that are new. */
+      readonly added: CurationReport;
+      /** Of the whole data set. */
+      readonly report: CurationReport;
+    };
+
+/** What a tick needs beside its recipe. */
+export interface IncrementContext extends RunContext {
+  /** Told of the folder of the run that is being made. */
+  readonly onRun?: (folder: string) => void;
+}
+
+/**
+ * Adds to a data set what is new of a recipe's shards: row groups that no increment has read, by content. One that was
+ * cut short is finished first, whatever came since. Nothing that is written is touched. Skipped, with the reason, where
+ * another one is on or nothing is new. Throws as a run does; then the next tick goes on with it.
+ */
+export async function runIncrement(config: Config, out: string, context: IncrementContext): Promise<Tick> {
+  const folder = resolve(out);
+  const lock = await lockDataSet(folder);
+  if (lock === null) return { kind: 'skipped', why: 'the run before is still on' };
+  try {
+    const data = await openDataSet(folder, config);
+    const number = data.increments.length + 1;
+    const run = await openIncrement({ ...config, keepFacts: true }, folder, data, number, context.configPath);
+    if (run === null) return { kind: 'skipped', why: 'nothing is new' };
+    context.onRun?.(run.folder);
+    await finishRun(run, context);
+    await keepFacts(folder, number, run);
+    const { report, added, shards } = await appendFiles(folder, data, { number, folder: run.folder });
+    const { read, kept, dropped, quarantined } = added;
+    const increment = { number, plan: run.plan.hash, at: new Date().toISOString() };
+    await writeJson(dataSetLayout(folder).list, {
+      ...data,
+      increments: [...data.increments, { ...increment, read, kept, dropped, quarantined, shards }],
+    } satisfies DataSet);
+    await rm(run.folder, { recursive: true, force: true });
+    return { kind: 'added', number, added, report };
+  } finally {
+    await lock.release();
+  }
+}
+
+/** The run of an increment: the one that was cut short, or a new one over what is new; null where nothing is. */
+async function openIncrement(
+  config: Config,
+  folder: string,
+  { increments }: DataSet,
+  number: number,
+  configPath: string,
+): Promise<FrozenRun | null> {
+  const layout = dataSetLayout(folder);
+  const at = layout.run(number);
+  if (await planExists(at)) return openRun(at);
+  const earlier = {
+    facts: layout.facts,
+    rows: increments.reduce((sum, { read }) => sum + read, 0),
+    plans: increments.map(({ plan: hash }) => hash),
+  };
+  const seen = {
+    identities: await seenIdentities(folder),
+    earlier: increments.length > 0 ? earlier : undefined,
+  };
+  const plan = await planRun(config, configPath, { seen });
+  if (!plan.tasks.some((task) => 'path' in task)) return null;
+  await rm(at, { recursive: true, force: true });
+  await mkdir(workLayout(at).work, { recursive: true });
+  await writePlan(at, plan);
+  return openRun(at);
+}

@@ -1,0 +1,210 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { Job, Queue } from 'bullmq';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RedisServer, redisMissing, startRedis } from '../../bench/faults/redis-server.ts';
+import { curate } from '../../pipeline/curate.ts';
+import { assertAnswers, redisConnection } from '../../pipeline/engines/bullmq/connection.ts';
+import { queueNames, type TaskJob, taskJobSchema } from '../../pipeline/engines/bullmq/queues.ts';
+import { startTaskWorker, type TaskWorker } from '../../pipeline/engines/bullmq/worker.ts';
+import { bullmqEngine } from '../../pipeline/engines/bullmq.ts';
+import { inlineEngine } from '../../pipeline/engines/inline.ts';
+import { freezeRun } from '../../pipeline/plan/freeze.ts';
+import { doneIn } from '../../pipeline/tasks/output.ts';
+import { temporaryFolder } from '../support.ts';
+import { testEngine } from './conformance.ts';
+import { outputsOf, poolConfig, quietRun, writePool } from './pool.ts';
+
+const program = new URL('../../pipeline/cli/assay.js', import.meta.url).pathname;
+const missing = redisMissing();
+const password = 'not-to-be-seen-by-anyone';
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly said: () => string;
+  end(signal: NodeJS.Signals): Promise<number | null>;
+}
+
+function startWorker(url: string, ...flags: string[]): Started {
+  const child = spawn(process.execPath, [program, 'worker', '--redis', url, ...flags], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  child.stdout.on('data', (chunk) => (text += String(chunk)));
+  child.stderr.on('data', (chunk) => (text += String(chunk)));
+  const ended = once(child, 'exit') as Promise<[number | null]>;
+  return {
+    child,
+    said: () => text,
+    async end(signal) {
+      child.kill(signal);
+      return (await ended)[0];
+    },
+  };
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 3000; tries += 1) {
+    if (await condition()) return;
+    await wait(50);
+  }
+  throw new Error('waited for too long');
+}
+
+describe.skipIf(missing !== null)('the bullmq engine', () => {
+  let folder: string;
+  let redis: RedisServer;
+  let shards: string[];
+  let expected: Record<string, string>;
+  const workers: Started[] = [];
+  const work = (...flags: string[]) => {
+    const worker = startWorker(redis.url, ...flags);
+    workers.push(worker);
+    return worker;
+  };
+  const engine = () => bullmqEngine({ redis: redisConnection(redis.url), pollMs: 50 });
+  const run = (name: string) =>
+    curate(poolConfig(shards), join(folder, name), { ...quietRun(), engine: engine() });
+  const asked = async <T>(ask: (queue: Queue) => Promise<T>) => {
+    const queue = new Queue(queueNames.tasks, { connection: redisConnection(redis.url).options });
+    queue.on('error', () => {});
+    try {
+      return await ask(queue);
+    } finally {
+      await queue.close();
+    }
+  };
+
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+    redis = await startRedis(password);
+    shards = await writePool(join(folder, 'in'), [30, 20, 40]);
+    await curate(poolConfig(shards), join(folder, 'inline'), { ...quietRun(), engine: inlineEngine() });
+    expected = await outputsOf(join(folder, 'inline'));
+    for (let i = 0; i < 2; i += 1) work('--root', folder, '--concurrency', '1');
+  });
+
+  afterAll(async () => {
+    for (const { child } of workers) child.kill('SIGKILL');
+    await redis.close();
+  });
+
+  it('gives the bytes of one process though a worker is killed at a task, two others working', async () => {
+    const victim = work('--concurrency', '1');
+    // All three are there before the first task is.
+    await until(() => workers.every(({ said }) => said().includes('working for')));
+    const ran = run('killed');
+    const isAtWork = (queue: Queue) => async () => {
+      const jobs = await queue.getJobs(['active']);
+      return jobs.some((job) => job?.processedBy?.endsWith(`-${victim.child.pid}`));
+    };
+    await asked((queue) => until(isAtWork(queue)));
+    await victim.end('SIGKILL');
+    const report = await ran;
+    expect(report.balanced).toBe(true);
+    expect(await outputsOf(join(folder, 'killed'))).toEqual(expected);
+  }, 240_000);
+
+  it('goes on when Redis is killed and started again', async () => {
+    const ran = run('restarted');
+    await until(async () => (await doneIn(join(folder, 'restarted'), 'admit')).size > 0);
+    await redis.kill();
+    await redis.start();
+    await ran;
+    expect(await outputsOf(join(folder, 'restarted'))).toEqual(expected);
+  }, 240_000);
+
+  it('refuses tasks of a plan that it cannot verify, and runs that are not under its roots', async () => {
+    const elsewhere = await temporaryFolder();
+    const frozen = await freezeRun(poolConfig(shards), join(elsewhere, 'run'), 'test.yaml');
+    const outside = engine().run(frozen, { signal: new AbortController().signal });
+    await expect(outside).rejects.toThrow(/not under a --root/);
+    const inside = await freezeRun(poolConfig(shards), join(folder, 'verified'), 'test.yaml');
+    const [task] = inside.tasks('admit');
+    const reason = await asked(async (queue) => {
+      const data: TaskJob = {
+        run: inside.folder,
+        plan: '0'.repeat(64),
+        phase: 'admit',
+        task: task?.id ?? '',
+      };
+      const job = await queue.add('admit', data);
+      await until(async () => (await job.getState()) === 'failed');
+      return (await Job.fromId(queue, job.id ?? ''))?.failedReason;
+    });
+    expect(reason).toMatch(/refused a task of another plan/);
+    expect((await doneIn(inside.folder, 'admit')).size).toBe(0);
+  }, 120_000);
+
+  it('lets the password go nowhere: not into jobs, logs or the run', async () => {
+    const names = await readdir(join(folder, 'restarted'), { recursive: true, withFileTypes: true });
+    for (const name of names.filter((one) => one.isFile())) {
+      expect((await readFile(join(name.parentPath, name.name))).includes(password)).toBe(false);
+    }
+    for (const { said } of workers) expect(said()).not.toContain(password);
+    const jobs = await asked((queue) => queue.getJobs());
+    expect(jobs.length).toBeGreaterThan(5);
+    for (const job of jobs) expect(JSON.stringify(job)).not.toContain(password);
+    const keys = Object.keys(taskJobSchema.shape).sort();
+    for (const job of jobs) expect(Object.keys(job.data).sort()).toEqual(keys);
+  });
+
+  it('stops within seconds when it is told to', async () => {
+    for (const { end, child } of workers.filter((one) => one.child.exitCode === null && !one.child.killed)) {
+      expect(await end('SIGTERM')).toBe(143);
+      expect(child.signalCode).toBeNull();
+    }
+  });
+});
+
+describe.skipIf(missing !== null)('as every engine', () => {
+  let redis: RedisServer;
+  let usual: TaskWorker | null = null;
+  const quiet = { info() {}, warn() {}, error() {} };
+  const start = (program?: string) =>
+    startTaskWorker({
+      ...{ redis: redisConnection(redis.url), concurrency: 2, roots: [], log: quiet, program },
+    });
+
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+
+  afterAll(async () => {
+    await usual?.close();
+    await redis.close();
+  });
+
+  testEngine('bullmq', (program) => ({
+    name: 'bullmq',
+    async run(run, options) {
+      const engine = bullmqEngine({ redis: redisConnection(redis.url), pollMs: 50 });
+      if (program === undefined) {
+        usual ??= await start();
+        return engine.run(run, options);
+      }
+      await usual?.close();
+      usual = null;
+      // Faults are told to the processes of a worker as it starts.
+      const faulty = await start(program);
+      try {
+        await engine.run(run, options);
+      } finally {
+        await faulty.close();
+      }
+    },
+  }));
+});
+
+describe('a Redis that is not there', () => {
+  it('is said in one line, without its password', async () => {
+    const redis = redisConnection(`redis://someone:${password}@127.0.0.1:1`);
+    const lost = assertAnswers(redis);
+    await expect(lost).rejects.toThrow(/^--redis: redis:\/\/127.0.0.1:1 does not answer/);
+    await expect(lost).rejects.not.toThrow(new RegExp(password));
+    expect(() => redisConnection(`http://someone:${password}@host`)).toThrow(/^((?!not-to-be-seen).)*$/);
+  });
+});
