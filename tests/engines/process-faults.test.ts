@@ -2,12 +2,15 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { freezing, resumable } from '../../pipeline/cli/run-flags.ts';
 import { parseConfig } from '../../pipeline/config.ts';
 import { finishRun, readReport } from '../../pipeline/curate.ts';
 import { openDatabase } from '../../pipeline/duplicates/database.ts';
 import { inlineEngine } from '../../pipeline/engines/inline.ts';
 import { localEngine } from '../../pipeline/engines/local.ts';
+import { openProcesses } from '../../pipeline/engines/processes.ts';
+import { createLog } from '../../pipeline/log.ts';
 import { freezeRun } from '../../pipeline/plan/freeze.ts';
 import { type FrozenRun, openRun } from '../../pipeline/plan/plan-files.ts';
 import { silentProgress } from '../../pipeline/progress.ts';
@@ -165,9 +168,8 @@ describe('shards that are broken', () => {
 describe('a run whose process is killed or told to stop', () => {
   it('is whole after it, with other numbers of workers, another engine, and wildcards in its name', async () => {
     const run = join(folder, "[x]'=1", "a*[w]'?");
-    const { code } = await assay('plan', '--config', join(folder, 'recipe.yaml'), '--out', run).ended;
-    expect(code).toBe(0);
-    for (const workers of ['2', '1', '3']) {
+    await freezeRun(config(), run, 'test.yaml');
+    for (const workers of ['2', '3']) {
       const { child, ended: over } = assay('resume', run, '--workers', workers);
       const enough = (await recordsIn(run)) + random.integer(3);
       await until(child, async () => (await recordsIn(run)) >= enough && (await isAtWork(run)));
@@ -218,6 +220,39 @@ describe('a run whose process is killed or told to stop', () => {
       expect(await wholeOutputs(run)).toEqual(whole);
     },
   );
+});
+
+describe('what is told to stop', () => {
+  it('starts no process after that', async () => {
+    const processes = openProcesses({ workers: 1 });
+    await processes.stop();
+    const request = { kind: 'execute', folder, task: { plan: '', phase: 'admit', id: '' } } as const;
+    const stopped = { kind: 'failed', error: expect.objectContaining({ message: 'stopped' }) };
+    expect(await processes.run(request, () => {})).toEqual(stopped);
+    expect(await processes.apart().run(request, () => {})).toEqual(stopped);
+  });
+
+  it('is not waited for longer than seconds, and what is not planned yet is not to be resumed', async () => {
+    vi.useFakeTimers();
+    try {
+      const stop = new AbortController();
+      const shell = { signal: stop.signal, log: createLog() };
+      const forever = () => new Promise<never>(() => {});
+      const said = Promise.all(
+        [resumable(shell, 'runs/mine', forever), freezing(shell, 'runs/mine', forever)].map((outcome) =>
+          outcome.catch(({ message }: Error) => message),
+        ),
+      );
+      stop.abort(new Error('stopped'));
+      await vi.advanceTimersByTimeAsync(4000);
+      expect(await said).toEqual([
+        'stopped; to go on: assay resume runs/mine',
+        'stopped: nothing is planned yet',
+      ]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
 });
 
 describe('a shard that goes while a run is at it', () => {
