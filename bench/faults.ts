@@ -4,7 +4,8 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeF
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openDatabase, quoted } from '../pipeline/duplicates/database.ts';
+import { openDatabase } from '../pipeline/duplicates/database.ts';
+import { exactly, parquetOf } from '../pipeline/sql-text.ts';
 import { createRandom, type Random } from '../schemas/random.ts';
 import type { CurationReport } from '../schemas/reports.ts';
 import { redisMissing, startRedis } from './faults/redis-server.ts';
@@ -155,7 +156,7 @@ async function bytesOf(run: string): Promise<string> {
 /** Rows of a run, by their bytes, that another one lacks, and those that the other has more than once. */
 async function compareKeys(expected: string, run: string): Promise<{ lost: number; twice: number }> {
   const database = await openDatabase(run);
-  const keys = (of: string) => `read_parquet(${quoted(join(of, 'shards', '*.parquet'))})`;
+  const keys = (of: string) => parquetOf(join(exactly(of), 'shards', '*.parquet'));
   const count = async (sql: string) => Number((await database.rows(sql))[0]?.rows ?? 0);
   try {
     return {

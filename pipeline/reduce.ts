@@ -6,7 +6,6 @@ import { type BalanceSearch, balanceRows } from './balance/reduce.ts';
 import {
   type Database,
   openDatabase,
-  quoted,
   type RowFiles,
   relationOf,
   writtenPixels,
@@ -21,6 +20,7 @@ import {
   rankByBytes,
 } from './duplicates/plan.ts';
 import { askDatabase, saveVerdicts, type Verdicts } from './duplicates/verdict-tables.ts';
+import { quoted } from './sql-text.ts';
 import { type BoilerplateSearch, findBoilerplate } from './texts/boilerplate.ts';
 
 /**
@@ -56,7 +56,7 @@ export interface ReduceOptions {
   /** Fingerprints of the rows; without them only equal bytes are found. */
   readonly fingerprints: RowFiles | null;
   /** What partitions of the reduction have found already; all of it is done here where it is absent. */
-  readonly found?: (FoundPairs & { /** Files of id, rep_id. */ readonly ranks: string }) | undefined;
+  readonly found?: (FoundPairs & { /** A relation of id, rep_id. */ readonly ranks: string }) | undefined;
   /** How near near duplicates are; null looks for exact ones only. */
   readonly near: Nearness | null;
   readonly partitionRows: number;
@@ -95,9 +95,7 @@ export async function reduceFacts(
   await database.run(`CREATE TABLE facts AS SELECT * FROM ${relationOf(facts)}`);
   if (found === null) await rankByBytes(database);
   else {
-    await database.run(
-      `CREATE TABLE ranked AS SELECT * FROM facts JOIN read_parquet(${quoted(found.ranks)}) USING (id)`,
-    );
+    await database.run(`CREATE TABLE ranked AS SELECT * FROM facts JOIN ${found.ranks} USING (id)`);
   }
   await database.run('DROP TABLE facts');
   const partitioning = { partitionRows, signal };
@@ -112,7 +110,7 @@ export async function reduceFacts(
   const isUnique = options.dropsDuplicates ? 'id = kept_id' : 'true';
   const scoreThreshold = options.scores ? await findThreshold(database, isUnique, options.scores) : null;
   const dropsLow = scoreThreshold !== null && options.scores?.mode === 'drop';
-  const isTaken = dropsLow ? `${isUnique} AND score >= '${scoreThreshold}'::DOUBLE` : isUnique;
+  const isTaken = dropsLow ? `${isUnique} AND score >= '${Number(scoreThreshold)}'::DOUBLE` : isUnique;
   // What an earlier run has written stays, and counts.
   const isWritten = `pixels = ${writtenPixels}`;
   await database.run(`CREATE VIEW available AS SELECT * FROM grouped WHERE ${isTaken} OR ${isWritten}`);

@@ -5,7 +5,7 @@ import type { Config } from './config.ts';
 import { refreezeRun } from './plan/freeze.ts';
 import { type FrozenRun, openRun } from './plan/plan-files.ts';
 import { isReadTask, phases } from './plan/tasks.ts';
-import { tasksToRetry } from './tasks/commit.ts';
+import { isWorthRetrying, tasksToRetry } from './tasks/commit.ts';
 import { workLayout } from './tasks/layout.ts';
 import { doneIn } from './tasks/output.ts';
 
@@ -29,7 +29,7 @@ export async function prepareRetry(
   const before = await openRun(folder);
   const layout = workLayout(folder);
   const failed = await tasksToRetry(before);
-  const isWhole = failed.length === 0 && (await doneIn(folder, 'commit')).size > 0;
+  const isWhole = !(await isWorthRetrying(before)) && (await doneIn(folder, 'commit')).size > 0;
   if (isWhole && config === undefined) return null;
   for (const phase of [...phases].reverse()) {
     if (phase === 'admit') continue;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { redact } from '../schemas/redact.ts';
 import { absoluteLocation, isS3 } from '../schemas/storage/locations.ts';
 import { streamObject } from '../schemas/storage/open-storage.ts';
@@ -46,8 +46,26 @@ export async function prepareRunFolder(folder: string): Promise<void> {
       `--out: ${folder} holds ${names.slice(0, 3).join(', ')} and no manifest.json, so it may be data: choose an empty folder`,
     );
   }
-  for (const name of names) await rm(join(folder, name), { recursive: true });
-  await mkdir(join(folder, 'work'), { recursive: true });
+  if (/\\/.test(resolve(folder)))
+    throw new UsageError(`--out: ${folder}: a run's folder can't have a backslash in its path`);
+  // What tells a run's folder goes last: one that is cut short while it is cleared is still known as ours.
+  await makeFolder(join(folder, 'work'));
+  for (const name of names) if (name !== 'work') await rm(join(folder, name), { recursive: true });
+  await rm(join(folder, 'work'), { recursive: true });
+  await makeFolder(join(folder, 'work'));
+}
+
+/** Makes a folder, and those that it is in. Throws what is really wrong: a recursive `mkdir` says of a read-only disk `ENOENT`. */
+export async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    let missing = resolve(path);
+    while (missing !== dirname(missing) && (await stat(dirname(missing)).catch(() => null)) === null) {
+      missing = dirname(missing);
+    }
+    await mkdir(missing);
+    await mkdir(path, { recursive: true });
+  });
 }
 
 /** Writes a JSON file whole or not at all. */

@@ -11,7 +11,13 @@ export interface Spool {
 /** Opens a file that batches are written to as an Arrow stream, waiting where the disk is slower. */
 export function createSpool(path: string): Spool {
   const file = createWriteStream(path);
-  const failed = new Promise<never>((_, reject) => file.once('error', reject));
+  let broken: Error | null = null;
+  const failed = new Promise<never>((_, reject) => {
+    file.once('error', (error) => {
+      broken = error;
+      reject(error);
+    });
+  });
   failed.catch(() => {});
   const writer = new RecordBatchStreamWriter();
   const pump = (async () => {
@@ -24,12 +30,15 @@ export function createSpool(path: string): Spool {
   pump.catch(() => {});
   return {
     async write(batch) {
+      // The writer would say that it is closed, and not why.
+      if (broken !== null) throw broken;
       writer.write(batch);
       // The writer queues without bound: the pump is given its turn before the next batch.
       await new Promise((resolve) => setImmediate(resolve));
       if (file.writableNeedDrain) await Promise.race([once(file, 'drain'), failed]);
     },
     async close() {
+      if (broken !== null) throw broken;
       writer.close();
       await pump;
     },

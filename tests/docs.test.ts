@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { DuckDBInstance } from '@duckdb/node-api';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { parse as parseYaml } from 'yaml';
 import { loadConfig } from '../pipeline/config.ts';
 import { createS3Storage } from '../schemas/storage/s3-storage.ts';
 import { storageSettingsSchema } from '../schemas/storage/settings.ts';
@@ -20,6 +21,7 @@ const guides = [
   'curate.md',
   'distill.md',
   'models.md',
+  'operations.md',
   'duplicates.md',
   'stages/mix-languages.md',
   'stages/balance-terms.md',
@@ -160,6 +162,34 @@ describe('the guide to object storage', () => {
       if (typeof defaults[key] === 'number' && key !== 'partBytes') {
         expect(text).toMatch(new RegExp(`\\| \`${key}\` +\\| \`${defaults[key]}\` `));
       }
+    }
+  });
+});
+
+describe('the guide to operations', () => {
+  it('has a batch script and a job that are sound, and name flags that there are', async () => {
+    const blocks = blocksOf(await guide('operations.md'));
+    const script = blocks.find(({ language }) => language === 'bash')?.text ?? '';
+    const manifest = blocks.find(({ text }) => text.startsWith('apiVersion: batch/v1'))?.text ?? '';
+    await writeFile(join(folder, 'curate.sbatch'), script);
+    await execute('bash', ['-n', join(folder, 'curate.sbatch')]);
+    const job = parseYaml(manifest);
+    expect(job).toMatchObject({ kind: 'Job', spec: { completionMode: 'Indexed', backoffLimitPerIndex: 5 } });
+    const { completions, template } = job.spec;
+    const [container] = template.spec.containers;
+    const [shell, option, command] = container.command;
+    await execute(shell, ['-n', option, command]);
+    expect(container.volumeMounts[0].name).toBe(template.spec.volumes[0].name);
+    const shares = /array=0-(\d+)/.exec(script)?.[1];
+    const { stdout: help } = await execute(process.execPath, [program, 'run', '--help']);
+    for (const [line, of] of [
+      [script, Number(shares) + 1],
+      [command, completions],
+    ]) {
+      expect(line).toContain(`--of ${of} `);
+      const flags = [...line.matchAll(/assay run (.*)/g)].flatMap(([, text]) => text.match(/--[a-z-]+/g));
+      expect(flags).toEqual(expect.arrayContaining(['--plan', '--task-index', '--of', '--workers']));
+      for (const flag of flags) expect(help).toContain(` ${flag} `);
     }
   });
 });

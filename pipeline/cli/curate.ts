@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { engineOf, finishAndReport, type RunFlags, resumable, targetOf } from './run-flags.ts';
+import { engineOf, finishAndReport, freezing, type RunFlags, targetOf } from './run-flags.ts';
 import { recipeOf } from './runs.ts';
 import { runContext, type Shell } from './shell.ts';
 import { countOf } from './sources.ts';
@@ -25,7 +25,7 @@ export function addCurate(program: Command, shell: Shell): void {
       const config = await recipeOf(flags);
       const target = await targetOf(flags.out);
       const context = runContext(shell, flags.config);
-      const run = await resumable(shell, target.folder, () =>
+      const run = await freezing(shell, target.folder, () =>
         freezeRun(config, target.folder, flags.config, context),
       );
       await finishAndReport(shell, run, await engineOf(run, flags, shell.log), flags, target);

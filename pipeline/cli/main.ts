@@ -81,3 +81,5 @@ try {
     process.exitCode = 1;
   }
 }
+// What is in hand still, such as a query that can't be cut short, is not waited for.
+if (stop.signal.aborted) process.exit();

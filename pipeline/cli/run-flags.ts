@@ -91,7 +91,7 @@ export async function finishAndReport(
   const report = await resumable(shell, run.folder, () =>
     finishRun(run, { ...runContext(shell, run.plan.configPath), engine }),
   ).finally(() => metrics?.close());
-  await writeCurationPage(run.folder, report);
+  await resumable(shell, run.folder, () => writeCurationPage(run.folder, report));
   if (target) await resumable(shell, run.folder, () => publishTo(target, shell));
   printReport(report, curationSummary(report, run.folder), flags.json);
 }
@@ -108,20 +108,48 @@ async function serveRun({ log }: Shell, run: FrozenRun, flags: RunFlags) {
   return serveMetrics(flags, { runs: watch.figures, redis, log });
 }
 
-/** Does something to a run's folder; what stops it says in one line how the run goes on. */
+/** How long, in milliseconds, what is told to stop may take to clear up before it is left as it is. */
+const patienceMs = 3000;
+
+/**
+ * Does something to a run's folder; what stops it says in one line how the run goes on, by `assay resume` unless `goOn` is
+ * another command; null where nothing was planned that could go on. Throws within seconds of a signal, whatever is in hand:
+ * a task that is cut short leaves nothing but temporary files.
+ */
 export async function resumable<Result>(
-  shell: Shell,
+  { signal }: Shell,
   folder: string,
   act: () => Promise<Result>,
+  goOn: string | null = `assay resume ${folder}`,
 ): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  let abort = () => {};
+  const late = new Promise<never>((_, reject) => {
+    abort = () => {
+      timer = setTimeout(() => reject(signal.reason), patienceMs);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+  });
   try {
-    return await act();
+    signal.throwIfAborted();
+    return await Promise.race([act(), late]);
   } catch (error) {
+    if (signal.aborted)
+      throw new ResumableError(
+        goOn === null ? 'stopped: nothing is planned yet' : `stopped; to go on: ${goOn}`,
+      );
     const { explained } = await import('../tasks/execute.ts');
-    const goOn = `assay resume ${folder}`;
-    if (shell.signal.aborted) throw new ResumableError(`stopped; to go on: ${goOn}`);
     const found = explained(error, folder);
     const isOutside = found instanceof ResumableError || found instanceof StorageError;
-    throw isOutside ? new ResumableError(`${found.message}; then: ${goOn}`) : found;
+    if (!isOutside || goOn === null) throw found;
+    throw new ResumableError(`${found.message}; then: ${goOn}`);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', abort);
   }
+}
+
+/** Freezes a run by `act`; what stops that says so in one line. */
+export function freezing<Result>(shell: Shell, folder: string, act: () => Promise<Result>): Promise<Result> {
+  return resumable(shell, folder, act, null);
 }

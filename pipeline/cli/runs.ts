@@ -6,6 +6,7 @@ import {
   addEngineFlags,
   engineOf,
   finishAndReport,
+  freezing,
   type RunFlags,
   resumable,
   workersOf,
@@ -65,7 +66,9 @@ export function addRuns(program: Command, shell: Shell): void {
     .action(async (flags: RecipeFlags & { out: string; config: string }) => {
       const { freezeRun } = await import('../plan/freeze.ts');
       const config = await recipeOf(flags);
-      const run = await resumable(shell, flags.out, () => freezeRun(config, flags.out, flags.config));
+      const run = await freezing(shell, flags.out, () =>
+        freezeRun(config, flags.out, flags.config, runContext(shell, flags.config)),
+      );
       const { hash } = run.plan;
       const tasks = Object.fromEntries(phases.map((phase) => [phase, run.tasks(phase).length]));
       const rows = run.tasks('admit').reduce((sum, task) => sum + task.rows, 0);
@@ -117,7 +120,12 @@ export function addRuns(program: Command, shell: Shell): void {
       const memory = flags.memory === undefined ? config.memory : memoryFlag(flags.memory);
       const isAsked = flags.config !== undefined || flags.memory !== undefined;
       const given = { config: { ...config, memory }, path: flags.config ?? plan.configPath };
-      const retry = await resumable(shell, folder, () => prepareRetry(folder, isAsked ? given : undefined));
+      const retry = await resumable(
+        shell,
+        folder,
+        () => prepareRetry(folder, isAsked ? given : undefined),
+        `assay retry ${folder}`,
+      );
       if (retry === null) {
         printReport(
           { folder, again: 0 },
@@ -155,7 +163,9 @@ async function runOrShare(shell: Shell, flags: ShareFlags): Promise<void> {
   const { openRun } = await import('../plan/plan-files.ts');
   const run =
     config !== undefined && out !== undefined
-      ? await resumable(shell, out, async () => freezeRun(await recipeOf(flags), out, config))
+      ? await freezing(shell, out, async () =>
+          freezeRun(await recipeOf(flags), out, config, runContext(shell, config)),
+        )
       : await openRun(plan ?? '');
   if (taskIndex === undefined && phase === undefined) {
     await finishAndReport(shell, run, await engineOf(run, flags, shell.log), flags);

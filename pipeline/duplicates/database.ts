@@ -1,5 +1,6 @@
 import { type DuckDBAppender, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
 import { idsOfTask } from '../plan/tasks.ts';
+import { exactly, parquetOf } from '../sql-text.ts';
 
 /** Values bound to a statement's parameters. */
 export type Bound = Readonly<Record<string, string | number>>;
@@ -54,14 +55,9 @@ export async function openDatabase(folder: string): Promise<Database> {
   };
 }
 
-/** A text as an SQL literal, for where a statement takes no parameter. */
-export function quoted(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
-
 /**
- * Files of rows: a path or a glob of files whose ids are of all rows, or one file a task, whose ids begin at 0, and the
- * table of the plan's tasks, by which they are numbered over all of them. With `earlier`, files of the same columns of rows
+ * Files of rows: a path of a file whose ids are of all rows, or a pattern of one file a task, whose ids begin at 0, and the
+ * table of the plan's tasks, by which they are numbered over all of them. With `earlier`, a pattern of files of the same columns of rows
  * that earlier runs read, whose ids are below 0.
  */
 export type RowFiles =
@@ -72,21 +68,21 @@ export type RowFiles =
 export const writtenPixels = 2 ** 53;
 
 /** Rows that earlier runs read: what they wrote comes before everything, and what they left out after it. */
-export function earlierRelation(path: string): string {
+export function earlierRelation(pattern: string): string {
   const pixels = `CASE WHEN written THEN ${writtenPixels}::BIGINT ELSE -1::BIGINT END`;
-  const isOfFacts = /facts\.parquet$/.test(path);
+  const isOfFacts = /facts\.parquet$/.test(pattern);
   const columns = isOfFacts ? `* EXCLUDE (written) REPLACE (${pixels} AS pixels)` : '*';
-  return `SELECT ${columns} FROM read_parquet(${quoted(path)})`;
+  return `SELECT ${columns} FROM ${parquetOf(pattern)}`;
 }
 
 /** Rows of files, as a relation that a statement selects from. */
 export function relationOf(files: RowFiles): string {
-  if (typeof files === 'string') return `read_parquet(${quoted(files)})`;
+  if (typeof files === 'string') return parquetOf(exactly(files));
   const earlier = files.earlier ? `UNION ALL BY NAME ${earlierRelation(files.earlier)}` : '';
   // A file's folder is its task's id: those of tasks that the plan no longer has are left out.
   return `(
     SELECT f.* EXCLUDE (filename) REPLACE (f.id + t."position"::BIGINT * ${idsOfTask} AS id)
-    FROM read_parquet(${quoted(files.glob)}, filename = true) f
-    JOIN read_parquet(${quoted(files.tasks)}) t
+    FROM ${parquetOf(files.glob, ', filename = true')} f
+    JOIN ${parquetOf(exactly(files.tasks))} t
       ON t.phase = 'admit' AND t.id = parse_path(f.filename)[-2] ${earlier})`;
 }

@@ -10,7 +10,9 @@ import { type CheckImagesOptions, checkImagesOptionsSchema } from '../../stages/
 import type { DecontaminateOptions } from '../../stages/decontaminate.ts';
 import { fingerprintMeasure } from '../../stages/duplicates/fingerprint-column.ts';
 import { judgeImage } from '../../stages/images/judge-image.ts';
+import { contentIdentity } from '../../stages/read-shards/keys.ts';
 import { UsageError } from '../errors.ts';
+import { digestOf } from '../plan/tasks.ts';
 import { openFingerprintFile } from './fingerprint-file.ts';
 
 /** Where an evaluation set's columns are, and how its images are decoded. */
@@ -64,6 +66,15 @@ export async function readEvaluationSet(
     throw error;
   }
   return { rows, undecodable };
+}
+
+/** What an evaluation set is known by: what its recipe says of it, and what is in its shards, in any order. */
+export async function evaluationIdentity(
+  recipe: DecontaminateOptions | undefined,
+  shards: readonly string[],
+): Promise<string> {
+  const contents = (await Promise.all(shards.map(contentIdentity))).sort();
+  return digestOf([JSON.stringify(recipe), ...contents]);
 }
 
 function measuredOf(measured: readonly unknown[] = []): Uint8Array | null {

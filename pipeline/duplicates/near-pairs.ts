@@ -4,7 +4,8 @@ import { DuckDBBlobValue } from '@duckdb/node-api';
 import { type Band, type BandPlan, bandRows, flipMasks, planBands } from '../../models/duplicates/bands.ts';
 import { colourBytes, colourDistance } from '../../models/duplicates/fingerprint.ts';
 import type { Nearness } from '../../stages/duplicates/nearness.ts';
-import { type Database, quoted } from './database.ts';
+import { exactly, parquetOf, quoted } from '../sql-text.ts';
+import type { Database } from './database.ts';
 import { hashColumns } from './fingerprint-file.ts';
 
 /** Which fingerprints are compared: each crop of a probe with the whole image of a base. */
@@ -71,7 +72,7 @@ export async function findNearPairs(
     await writeBand(database, { probe, base }, parts, plan.flips, wanted, at);
     for (const part of await readdir(join(at, 'probe')).catch(() => [])) {
       options.signal?.throwIfAborted();
-      const files = (side: string) => quoted(join(at, side, part, '*.parquet'));
+      const files = (side: string) => parquetOf(join(exactly(join(at, side, part)), '*.parquet'));
       const has = await readdir(join(at, 'base', part)).catch(() => []);
       if (has.length === 0) continue;
       await database.run(joinSql(files, parts, plan, i, options.radius, probe === base));
@@ -162,10 +163,10 @@ function joinSql(
     INSERT INTO candidates
     SELECT probe, crop, base, bit_count(difference) FROM (
       SELECT p.id AS probe, p.crop, b.id AS base, xor(p.hash, b.hash) AS difference
-      FROM read_parquet(${files('probe')}, hive_partitioning = false) p
+      FROM ${files('probe')} p
       JOIN (SELECT id, hash, xor(value, mask) AS value
         FROM (SELECT *, unnest(${maskList(rest.bits, plan.flips)}) AS mask
-          FROM read_parquet(${files('base')}, hive_partitioning = false))
+          FROM ${files('base')})
         WHERE bit_count(mask) <= flips) b ON p.value = b.value
       ${isSameSet ? 'WHERE p.id <> b.id' : ''})
     WHERE bit_count(difference) <= ${radius} ${notBefore.join(' ')}`;

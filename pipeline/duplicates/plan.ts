@@ -1,5 +1,5 @@
 import type { Nearness } from '../../stages/duplicates/nearness.ts';
-import { type Database, quoted, type RowFiles, relationOf, writtenPixels } from './database.ts';
+import { type Database, type RowFiles, relationOf, writtenPixels } from './database.ts';
 import { groupPairs } from './groups.ts';
 import { findNearPairs, type Partitioning } from './near-pairs.ts';
 
@@ -46,13 +46,11 @@ export async function findContaminated(
   const isOut = evaluation?.dropsRows ? 'true' : 'false';
   await database.run(`CREATE VIEW left_out AS SELECT rep_id FROM contaminated WHERE ${isOut}`);
   if (evaluation === null) return;
-  await database.run('CREATE TABLE evaluation AS SELECT * FROM read_parquet($facts)', {
-    facts: evaluation.facts,
-  });
+  await database.run(`CREATE TABLE evaluation AS SELECT * FROM ${relationOf(evaluation.facts)}`);
   if (found === null) await pairWithEvaluation(database, evaluation, partitioning, folder);
   else {
     for (const into of evaluationPairs) {
-      await database.run(`CREATE VIEW ${into} AS SELECT * FROM read_parquet(${quoted(found.files(into))})`);
+      await database.run(`CREATE VIEW ${into} AS SELECT * FROM ${found.files(into)}`);
     }
   }
   await database.run(`
@@ -67,7 +65,7 @@ export async function findContaminated(
     ORDER BY rep_id, distance NULLS FIRST, colours, key`);
 }
 
-/** Pairs that were found before, by the table that they belong in: files of probe, base, distance, colours. */
+/** Pairs that were found before, by the table that they belong in: relations of probe, base, distance, colours. */
 export interface FoundPairs {
   readonly files: (into: 'pairs' | (typeof evaluationPairs)[number]) => string;
 }
@@ -103,7 +101,7 @@ export async function pairDuplicates(
   await database.run('CREATE TABLE pairs (probe BIGINT, base BIGINT, distance INT, colours DOUBLE)');
   if (near !== null && found !== null) {
     await database.run(`
-      INSERT INTO pairs SELECT * FROM read_parquet(${quoted(found.files('pairs'))})
+      INSERT INTO pairs SELECT * FROM ${found.files('pairs')}
       WHERE probe NOT IN (SELECT rep_id FROM left_out) AND base NOT IN (SELECT rep_id FROM left_out)`);
   } else if (near !== null) {
     await database.run(`

@@ -5,7 +5,8 @@ import type { BoilerplateOf, BoilerplateText } from '../../stages/drop-boilerpla
 import { type Nearness, nearnessThreshold, nearnessValue } from '../../stages/duplicates/nearness.ts';
 import type { PlannedVerdicts } from '../../stages/duplicates/planned-verdicts.ts';
 import { balanceVerdict } from '../balance/reduce.ts';
-import { type Bound, type Database, quoted } from './database.ts';
+import { quoted } from '../sql-text.ts';
+import { type Bound, type Database, relationOf } from './database.ts';
 
 /** What near is, for the verdicts' values; null where only equal bytes count. */
 export interface VerdictNearness {
@@ -73,7 +74,7 @@ export async function readVerdicts(
   for (const name of Object.keys(tables)) {
     if (name === 'unbalanced' && !isBalanced) continue;
     const rows = await database.rows(
-      `SELECT * FROM read_parquet(${quoted(join(folder, `${name}.parquet`))})
+      `SELECT * FROM ${relationOf(join(folder, `${name}.parquet`))}
        WHERE id >= ${from}::BIGINT AND id < ${to}::BIGINT ORDER BY ALL`,
     );
     for (const row of rows) {

@@ -54,16 +54,18 @@ export async function runInProcesses(
   workers: number,
 ): Promise<void> {
   const queue = new PQueue({ concurrency: workers });
-  try {
-    await Promise.all(
-      tasks.map((task) =>
-        queue.add(async () => {
+  await Promise.all(
+    tasks.map((task) =>
+      queue.add(async () => {
+        try {
           await handler.run(run, task, (rows) => work.read(task, rows));
-          work.done(task);
-        }),
-      ),
-    );
-  } finally {
-    queue.clear();
-  }
+        } catch (error) {
+          // The next one would begin before whoever waits for this one hears of it.
+          queue.clear();
+          throw error;
+        }
+        work.done(task);
+      }),
+    ),
+  );
 }

@@ -15,10 +15,19 @@ export type Outcome =
 export interface Processes {
   /** Asks a process that is free, or a new one: as many run at once as are asked at once. */
   run(request: TaskRequest, read: (rows: number) => void): Promise<Outcome>;
-  /** Asks a process of its own, which is ended afterwards. */
-  runApart(request: TaskRequest, read: (rows: number) => void): Promise<Outcome>;
+  /** Makes a process of its own for what may end it: a new one is started when it is asked after it has ended. */
+  apart(): ProcessApart;
   /** Ends all of them, and waits until they have ended. */
   stop(): Promise<void>;
+}
+
+/** A process that does nothing else meanwhile. */
+export interface ProcessApart {
+  /** Whether the next request is the first one of its process. */
+  isFresh(): boolean;
+  run(request: TaskRequest, read: (rows: number) => void): Promise<Outcome>;
+  /** Ends it, and waits until it has ended. */
+  end(): Promise<void>;
 }
 
 /** How processes are started. */
@@ -43,6 +52,11 @@ export function openProcesses({ workers, program = worker }: ProcessOptions): Pr
   const alive = new Map<ChildProcess, Promise<void>>();
   const free: ChildProcess[] = [];
   let stopped = false;
+  const endAll = () => {
+    for (const child of alive.keys()) child.kill('SIGKILL');
+  };
+  // One that is in the middle of native work wouldn't notice that this process has gone.
+  process.on('exit', endAll);
   const start = () => {
     const child = fork(program, [String(workers)], {
       execArgv: [...heapOptions, '--import', typescript],
@@ -56,28 +70,45 @@ export function openProcesses({ workers, program = worker }: ProcessOptions): Pr
     void ended.then(() => alive.delete(child));
     return child;
   };
+  // A process that is ended because all are to stop has not crashed.
+  const asked = async (child: ChildProcess, request: TaskRequest, read: (rows: number) => void) => {
+    const outcome = await ask(child, request, read);
+    return stopped && outcome.kind === 'crashed' ? stoppedOutcome : outcome;
+  };
   return {
     async run(request, read) {
+      if (stopped) return stoppedOutcome;
       let child = free.pop();
       // One may have been ended while it waited.
       while (child !== undefined && hasEnded(child)) child = free.pop();
       child ??= start();
-      const outcome = await ask(child, request, read);
+      const outcome = await asked(child, request, read);
       if (outcome.kind !== 'crashed') free.push(child);
-      return stopped && outcome.kind === 'crashed' ? stoppedOutcome : outcome;
+      return outcome;
     },
-    async runApart(request, read) {
-      const child = start();
-      const outcome = await ask(child, request, read);
-      child.kill('SIGKILL');
-      await alive.get(child);
-      return stopped && outcome.kind === 'crashed' ? stoppedOutcome : outcome;
+    apart() {
+      let child: ChildProcess | null = null;
+      const isFresh = () => child === null || hasEnded(child);
+      return {
+        isFresh,
+        async run(request, read) {
+          if (stopped) return stoppedOutcome;
+          if (child === null || hasEnded(child)) child = start();
+          return asked(child, request, read);
+        },
+        async end() {
+          if (child === null) return;
+          child.kill('SIGKILL');
+          await alive.get(child);
+        },
+      };
     },
     async stop() {
       stopped = true;
       const ends = [...alive.values()];
-      for (const child of alive.keys()) child.kill('SIGKILL');
+      endAll();
       await Promise.all(ends);
+      process.off('exit', endAll);
     },
   };
 }

@@ -4,7 +4,7 @@ import { nameOfTask, type PlannedTask } from '../plan/tasks.ts';
 import type { Units } from '../tasks/context.ts';
 import { unitsOf } from '../tasks/execute.ts';
 import { removeAbandoned } from '../tasks/output.ts';
-import { type Outcome, openProcesses, type ProcessOptions } from './processes.ts';
+import { type Outcome, openProcesses, type ProcessApart, type ProcessOptions } from './processes.ts';
 
 /** Runs tasks in processes, and sees to those that fail or end their process. */
 export interface TaskHandler {
@@ -28,8 +28,12 @@ export function createTaskHandler(options: ProcessOptions): TaskHandler {
         ...{ kind, folder: run.folder, units },
         task: { plan: run.plan.hash, phase: task.phase, id: task.id },
       });
-      const apart = async (kind: 'execute' | 'probe', units: Units = {}) => {
-        const outcome = await processes.runApart(request(kind, units), read);
+      const ask = async (
+        process: Pick<ProcessApart, 'run'>,
+        kind: 'execute' | 'probe' = 'execute',
+        units: Units = {},
+      ) => {
+        const outcome = await process.run(request(kind, units), read);
         if (closed) throw new Error('stopped');
         if (outcome.kind === 'crashed') await removeAbandoned(run.folder);
         return outcome;
@@ -38,17 +42,24 @@ export function createTaskHandler(options: ProcessOptions): TaskHandler {
         if (error instanceof ResumableError || error instanceof UsageError) return error;
         return new ResumableError(`${nameOfTask(task)}: ${error.stack ?? error.message}`);
       };
-      let outcome = await processes.run(request('execute'), read);
-      if (closed) throw new Error('stopped');
-      if (outcome.kind === 'done') return;
+      let outcome = await ask(processes);
       if (outcome.kind === 'failed' && outcome.error !== failed(outcome.error)) {
-        outcome = await processes.run(request('execute'), read);
-        if (outcome.kind === 'done') return;
+        outcome = await ask(processes);
       }
+      if (outcome.kind === 'done') return;
       if (outcome.kind === 'failed') throw failed(outcome.error);
-      await removeAbandoned(run.folder);
-      outcome = await apart('execute');
-      if (outcome.kind === 'crashed') outcome = await withoutCrashing(run, task, outcome.how, apart);
+      const apart = processes.apart();
+      try {
+        outcome = await ask(apart);
+        if (outcome.kind === 'crashed') {
+          outcome = await withoutCrashing(run, task, outcome.how, {
+            isFresh: apart.isFresh,
+            ask: (kind, units) => ask(apart, kind, units),
+          });
+        }
+      } finally {
+        await apart.end();
+      }
       if (outcome.kind === 'failed') throw failed(outcome.error);
       if (outcome.kind === 'crashed') {
         const advice = 'give the machine more memory, or fewer workers';
@@ -65,12 +76,16 @@ export function createTaskHandler(options: ProcessOptions): TaskHandler {
   };
 }
 
+interface Apart extends Pick<ProcessApart, 'isFresh'> {
+  ask(kind: 'execute' | 'probe', units: Units): Promise<Outcome>;
+}
+
 /** Finds the units of a task that end their process, and runs it without them. */
 async function withoutCrashing(
   run: FrozenRun,
   task: PlannedTask,
   how: string,
-  apart: (kind: 'execute' | 'probe', units: Units) => Promise<Outcome>,
+  { isFresh, ask }: Apart,
 ): Promise<Outcome> {
   const units = await unitsOf(run, task);
   if (units.length === 0) return { kind: 'crashed', how };
@@ -78,16 +93,19 @@ async function withoutCrashing(
   let skip: { unit: number; how: string }[] = [];
   if (units.length > 1) {
     for (const only of units) {
-      const outcome = await apart('probe', { only });
+      const wasFresh = isFresh();
+      let outcome = await ask('probe', { only });
+      // What the units before it left may have been too much for it: it is tried in a process that had no other.
+      if (outcome.kind === 'crashed' && !wasFresh) outcome = await ask('probe', { only });
       if (outcome.kind === 'failed') return outcome;
       if (outcome.kind === 'crashed') skip.push({ unit: only, how: said(outcome.how) });
     }
   }
   if (skip.length > 0) {
-    const outcome = await apart('execute', { skip });
+    const outcome = await ask('execute', { skip });
     if (outcome.kind !== 'crashed') return outcome;
   }
   // None does alone, or the others still do together.
   skip = units.map((unit) => ({ unit, how: said(how) }));
-  return apart('execute', { skip });
+  return ask('execute', { skip });
 }

@@ -1,5 +1,6 @@
-import { DuckDBInstance } from '@duckdb/node-api';
+import { DuckDBInstance, LIST, listValue, VARCHAR } from '@duckdb/node-api';
 import type { FeedRow, RowSource } from '../feed/rows.ts';
+import { exactly } from '../sql-text.ts';
 
 /** A row to be exported, under a name that no other has. */
 export interface ExportedRow extends FeedRow {
@@ -95,14 +96,16 @@ async function* placesOf(
   const instance = await DuckDBInstance.create(':memory:', { memory_limit: '1GB' });
   const connection = await instance.connect();
   try {
-    const paths = shards.map(({ path }) => `'${path.replaceAll("'", "''")}'`).join(', ');
     const result = await connection.stream(
       `SELECT s.step::INT, s.position::INT, c.filename, c.file_row_number::INT, s.key
-       FROM read_parquet($1) s
-       LEFT JOIN (SELECT key, filename, file_row_number FROM read_parquet([${paths}], filename = true, file_row_number = true)) c
+       FROM read_parquet($selections, hive_partitioning = false) s
+       LEFT JOIN (
+         SELECT key, filename, file_row_number
+         FROM read_parquet($shards, hive_partitioning = false, filename = true, file_row_number = true)) c
          ON s.key = c.key
        ORDER BY s.step, s.position`,
-      [selections],
+      { selections: exactly(selections), shards: listValue(shards.map(({ path }) => exactly(path))) },
+      { shards: LIST(VARCHAR) },
     );
     for (;;) {
       const chunk = await result.fetchChunk();

@@ -71,7 +71,7 @@ async function addSource(
       `The source shards have over ${mostSourceRows.toLocaleString('en')} rows: the texts of some rows that were left out are not read.`,
     );
   }
-  const described = await read('DESCRIBE SELECT * FROM read_parquet($file)');
+  const described = await read('DESCRIBE SELECT * FROM read_parquet($file, hive_partitioning = false)');
   const typeOf = new Map(described.map((row) => [String(row.column_name), String(row.column_type)]));
   const named = (name: string | null, type: string) =>
     name !== null && typeOf.has(name) ? `TRY_CAST(${quoted(name)} AS ${type})` : `NULL::${type}`;
@@ -90,7 +90,7 @@ async function addSource(
      SELECT shard, row_group, "row", file_row, texts, url, width, height FROM placed JOIN (
        SELECT file_row_number AS file_row, ${texts} AS texts, ${named(columns.url, 'VARCHAR')} AS url,
          ${named(columns.width, 'INTEGER')} AS width, ${named(columns.height, 'INTEGER')} AS height
-       FROM read_parquet($file, file_row_number = true)) USING (file_row)`,
+       FROM read_parquet($file, hive_partitioning = false, file_row_number = true)) USING (file_row)`,
     { ...files, path: file },
     types,
   );

@@ -78,7 +78,7 @@ const filesOf = (path: string) => ({ files: listValue([path.replace(/[[*?]/g, '[
 /** How a shard's pictures are read: a struct's bytes, or bytes alone; null where it has none. */
 async function describeImage(connection: DuckDBConnection, path: string, column: string) {
   const described = await connection.runAndReadAll(
-    'DESCRIBE SELECT * FROM read_parquet($files)',
+    'DESCRIBE SELECT * FROM read_parquet($files, hive_partitioning = false)',
     filesOf(path),
     types,
   );
@@ -99,7 +99,7 @@ async function readRows(
   const names = Object.keys(places).map((name) => `$${name}`);
   const read = await connection.runAndReadAll(
     `SELECT file_row_number::DOUBLE AS place, ${expression} AS bytes
-     FROM read_parquet($files, file_row_number = true)
+     FROM read_parquet($files, hive_partitioning = false, file_row_number = true)
      WHERE file_row_number IN (${names.join(', ')}) AND octet_length(${expression}) <= ${mostBytes}`,
     { ...places, ...filesOf(path) },
     types,

@@ -1,6 +1,6 @@
 import { rename, rm, stat } from 'node:fs/promises';
-import { quoted } from '../duplicates/database.ts';
 import { UsageError } from '../errors.ts';
+import { quoted } from '../sql-text.ts';
 import { openRun } from './open-run.ts';
 import { derivedViews } from './view-sql.ts';
 import { type ViewName, viewNames, views } from './views.ts';

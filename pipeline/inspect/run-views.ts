@@ -102,7 +102,7 @@ async function sourceOf(
   const read =
     name === 'metrics'
       ? `read_json(${list}, format = 'newline_delimited', columns = {run: 'VARCHAR', step: 'INTEGER', loss: 'DOUBLE', gradientNorm: 'DOUBLE', learningRate: 'DOUBLE', seconds: 'DOUBLE', flops: 'DOUBLE'})`
-      : `read_parquet(${list})`;
+      : `read_parquet(${list}, hive_partitioning = false)`;
   const described = await ask(connection, `DESCRIBE SELECT * FROM ${read}`);
   return { read, present: new Set(described.map((row) => String(row.column_name))) };
 }

@@ -2,9 +2,10 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import PQueue from 'p-queue';
 import { planBands } from '../../models/duplicates/bands.ts';
-import { contentIdentity, shardNames } from '../../stages/read-shards/keys.ts';
+import { shardNames } from '../../stages/read-shards/keys.ts';
 import { planTasks, readShardFacts } from '../admit/plan.ts';
 import type { Config } from '../config.ts';
+import { evaluationIdentity } from '../duplicates/evaluation-set.ts';
 import { UsageError } from '../errors.ts';
 import { resolveInput, resolveShards } from '../inputs.ts';
 import { readsImages, withoutImages } from '../metadata-only.ts';
@@ -107,7 +108,7 @@ export async function planRun(
       ? digestOf([outcomeDigest(given, files), ...earlier.plans])
       : outcomeDigest(given, files),
     evaluation: config.decontaminate
-      ? digestOf([JSON.stringify(config.decontaminate), ...(await identitiesOf(files.evaluation))])
+      ? await evaluationIdentity(config.decontaminate, files.evaluation)
       : null,
     bands: (rows) => Math.max(0, ...radii.map((r) => planBands(r, Math.max(1, rows)).bands.length)),
   });
@@ -151,10 +152,6 @@ async function teacherFilesOf(path: string): Promise<TeacherFiles> {
   });
   const { sha256 = digestOf([JSON.stringify(facts.files)]) } = facts;
   return { path, sha256: String(sha256), facts };
-}
-
-async function identitiesOf(paths: readonly string[]): Promise<string[]> {
-  return (await Promise.all(paths.map(contentIdentity))).sort();
 }
 
 async function factsOf(shards: readonly string[]) {

@@ -8,7 +8,7 @@ import { openParquetWriter } from '../../schemas/parquet-writer.ts';
 import { type Config, configSchema } from '../config.ts';
 import { UsageError } from '../errors.ts';
 import { workLayout } from '../tasks/layout.ts';
-import { digestOf, type Phase, type PlannedTask, phases } from './tasks.ts';
+import { digestOf, isReadTask, type Phase, type PlannedTask, phases } from './tasks.ts';
 
 /** A run as it was frozen: what is done, and what it hangs on. */
 export interface Plan {
@@ -123,14 +123,41 @@ const taskSchema = z.object({
   detail: z.string(),
 });
 
+const place = z.int().min(0);
+
+/** What else a task may be told: nothing of it names a file, or is what the plan's hash holds. */
+const detailSchema = z.strictObject({
+  evaluation: z.literal(true).optional(),
+  share: place.optional(),
+  of: z.int().positive().optional(),
+  band: place.optional(),
+  from: place.optional(),
+  to: place.optional(),
+});
+
 function taskOf(row: Record<string, unknown>): PlannedTask {
   const { path, name, from, to, detail, ...task } = taskSchema.parse(row);
-  return {
+  const told = detailSchema.parse(JSON.parse(detail));
+  const isWhole = typeof from !== 'number' || typeof to !== 'number';
+  const planned = {
     ...task,
     ...(typeof path === 'string' ? { path, name } : {}),
-    ...(typeof from === 'number' ? { rowGroups: { from, to } } : {}),
-    ...JSON.parse(detail),
+    ...(isWhole ? {} : { rowGroups: { from, to } }),
+    ...told,
   } as PlannedTask;
+  if (!planned.identity.endsWith(endOfIdentity(planned))) {
+    throw new Error(`its task ${task.phase} ${task.position} isn't what its identity says`);
+  }
+  return planned;
+}
+
+/** What a task's identity ends with, by what it is told: a plan's hash holds the identity alone. */
+function endOfIdentity(task: PlannedTask): string {
+  if (isReadTask(task)) {
+    return task.rowGroups === undefined ? '' : `:${task.rowGroups.from}-${task.rowGroups.to}`;
+  }
+  if (task.phase === 'finish' && 'from' in task) return `finish:${task.from}-${task.to}`;
+  return 'share' in task ? `${task.phase}:${task.band ?? 'all'}:${task.share}/${task.of}` : '';
 }
 
 /** Tasks of a row group of the plan's table. */
@@ -169,10 +196,13 @@ export async function readTasks(path: string): Promise<PlannedTask[]> {
   return tasks;
 }
 
-/** Writes a plan into a run's folder: the table of its tasks first, so that a plan that is there is whole. */
+/**
+ * Writes a plan into a run's folder, where there may be one: the table of its tasks lies beside that one's until the plan
+ * itself has its name, so that there is a whole plan at any moment.
+ */
 export async function writePlan(folder: string, { tasks, ...plan }: Plan): Promise<void> {
   const layout = workLayout(folder);
-  await writeTasks(layout.tasks, tasks);
+  await writeTasks(layout.nextTasks, tasks);
   const file = await open(`${layout.plan}.partial`, 'w');
   try {
     await file.writeFile(`${JSON.stringify(plan, null, 2)}\n`);
@@ -181,6 +211,17 @@ export async function writePlan(folder: string, { tasks, ...plan }: Plan): Promi
     await file.close();
   }
   await rename(`${layout.plan}.partial`, layout.plan);
+  await rename(layout.nextTasks, layout.tasks);
+}
+
+/** The tasks of a plan: those that wait for their name where the process that wrote it was killed before that. */
+async function tasksOfPlan(folder: string, plan: Omit<Plan, 'tasks'>): Promise<PlannedTask[]> {
+  const layout = workLayout(folder);
+  const next = await readTasks(layout.nextTasks).catch(() => null);
+  if (next === null || planHash({ ...plan, tasks: next }) !== plan.hash) return readTasks(layout.tasks);
+  // Another process may be just as far.
+  await rename(layout.nextTasks, layout.tasks).catch(() => {});
+  return next;
 }
 
 /** A run's folder and its verified plan. */
@@ -204,7 +245,8 @@ export async function openRun(folder: string): Promise<FrozenRun> {
   let plan: Plan;
   try {
     const raw = JSON.parse(text) as Plan;
-    plan = { ...raw, config: configSchema.parse(raw.config), tasks: await readTasks(layout.tasks) };
+    const frozen = { ...raw, config: configSchema.parse(raw.config) };
+    plan = { ...frozen, tasks: await tasksOfPlan(folder, frozen) };
   } catch (error) {
     throw new UsageError(`${folder}: its plan can't be read: ${(error as Error).message.split('\n')[0]}`);
   }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { exactly } from '../sql-text.ts';
 import { type Picture, pictureOf } from './pictures.ts';
 import {
   numberOf,
@@ -65,7 +66,7 @@ const counts = { english: 4, others: 14, perReason: 4, regions: 12 };
  * weren't kept come from the input shards that the manifest names; a shard that is gone means no picture.
  */
 export async function curationExamples(folder: string): Promise<CurationExamples> {
-  const shards = await parquetFiles(join(folder, 'shards'));
+  const shards = (await parquetFiles(join(folder, 'shards'))).map(exactly);
   return withQueries(async (query) => ({
     kept: await keptExamples(query, shards),
     left: await leftExamples(query, folder),
@@ -78,7 +79,7 @@ async function keptExamples(query: Query, shards: readonly string[]): Promise<Ke
   const picked = await query(
     `WITH ranked AS (
        SELECT key, language, row_number() OVER (PARTITION BY language ORDER BY md5(key)) AS nth
-       FROM read_parquet($shards))
+       FROM read_parquet($shards, hive_partitioning = false))
      (SELECT key FROM ranked WHERE language = 'en' AND nth <= $english)
      UNION ALL
      (SELECT key FROM ranked WHERE language <> 'en' ORDER BY nth, md5(language) LIMIT $others)`,
@@ -87,7 +88,7 @@ async function keptExamples(query: Query, shards: readonly string[]): Promise<Ke
   const keys = picked.map((row) => textOf(row, 'key'));
   const rows = await query(
     `SELECT key, language, language_score, text, alt_texts, image.bytes AS bytes
-     FROM read_parquet($shards) WHERE list_contains($keys, key) ORDER BY language <> 'en', md5(key)`,
+     FROM read_parquet($shards, hive_partitioning = false) WHERE list_contains($keys, key) ORDER BY language <> 'en', md5(key)`,
     { shards, keys },
   );
   return Promise.all(rows.map((row) => keptExample(row, sides.small)));
@@ -109,14 +110,14 @@ async function regionExamples(query: Query, shards: readonly string[]): Promise<
   const columns = await query('SELECT DISTINCT name FROM parquet_schema($shards)', { shards });
   if (!columns.some((row) => row.name === 'regions')) return [];
   const picked = await query(
-    `SELECT key FROM read_parquet($shards) WHERE len(regions) > 0
+    `SELECT key FROM read_parquet($shards, hive_partitioning = false) WHERE len(regions) > 0
      ORDER BY len(list_distinct([region.text FOR region IN regions])) DESC, len(regions) DESC, md5(key) LIMIT $most`,
     { shards, most: counts.regions },
   );
   const keys = picked.map((row) => textOf(row, 'key'));
   const rows = await query(
     `SELECT key, language, language_score, text, alt_texts, image.bytes AS bytes, regions
-     FROM read_parquet($shards) WHERE list_contains($keys, key)
+     FROM read_parquet($shards, hive_partitioning = false) WHERE list_contains($keys, key)
      ORDER BY list_position($keys, key)`,
     { shards, keys },
   );
@@ -141,19 +142,19 @@ async function leftExamples(query: Query, folder: string): Promise<LeftExample[]
       FROM (${rows}))
     SELECT * FROM ranked WHERE nth <= $most ORDER BY stage, reason, nth`;
   const read = async (part: string, rows: string) => {
-    const files = await parquetFiles(join(folder, part));
+    const files = (await parquetFiles(join(folder, part))).map(exactly);
     return files.length === 0 ? [] : query(some(rows), { files, most: counts.perReason });
   };
   const dropped = await read(
     'dropped',
     `SELECT key, stage, reason, concat_ws(' against ', value, threshold) AS detail, NULL AS place
-     FROM read_parquet($files)`,
+     FROM read_parquet($files, hive_partitioning = false)`,
   );
   const quarantined = await read(
     'quarantine',
     `SELECT key, stage, reason, detail,
        concat_ws(', ', parse_filename(shard), 'row group ' || row_group, 'row ' || "row") AS place
-     FROM read_parquet($files)`,
+     FROM read_parquet($files, hive_partitioning = false)`,
   );
   const keys = [...dropped, ...quarantined].map((row) => textOf(row, 'key')).filter((key) => key !== '');
   const sources = await sourceRows(query, await inputShards(folder), keys);
@@ -188,8 +189,8 @@ async function sourceRows(
     if (wanted.length === 0) break;
     const rows = await query(
       `SELECT key, image.bytes AS bytes, alt_texts, page_language
-       FROM read_parquet($shard) WHERE list_contains($wanted, key)`,
-      { shard, wanted },
+       FROM read_parquet($shard, hive_partitioning = false) WHERE list_contains($wanted, key)`,
+      { shard: exactly(shard), wanted },
     ).catch(() => []);
     for (const row of rows) found.set(textOf(row, 'key'), row);
   }

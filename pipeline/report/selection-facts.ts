@@ -1,6 +1,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DistillReport } from '../../schemas/reports.ts';
+import { exactly } from '../sql-text.ts';
 import { numberOf, parquetFiles, type Query, textOf, withQueries } from './queries.ts';
 
 /** How many own scores of selected pairs fell in a bin, of one third of the steps. */
@@ -46,9 +47,9 @@ export async function selectionFacts(folder: string): Promise<SelectionFacts | n
   return withQueries(async (query) => {
     const [totals] = await query(
       `SELECT count(*)::INT AS pairs, count(DISTINCT key)::INT AS distinct_keys,
-         (SELECT max(n)::INT FROM (SELECT count(*) AS n FROM read_parquet($path) GROUP BY key)) AS most
-       FROM read_parquet($path)`,
-      { path },
+         (SELECT max(n)::INT FROM (SELECT count(*) AS n FROM read_parquet($path, hive_partitioning = false) GROUP BY key)) AS most
+       FROM read_parquet($path, hive_partitioning = false)`,
+      { path: exactly(path) },
     );
     if (!totals || numberOf(totals, 'pairs') === 0) return null;
     const pairs = numberOf(totals, 'pairs');
@@ -69,8 +70,8 @@ async function languageShares(
   offered: ReadonlyMap<string, number> | null,
 ): Promise<SelectionFacts['languages']> {
   const rows = await query(
-    'SELECT language, count(*)::INT AS n FROM read_parquet($path) GROUP BY 1 ORDER BY 2 DESC, 1',
-    { path },
+    'SELECT language, count(*)::INT AS n FROM read_parquet($path, hive_partitioning = false) GROUP BY 1 ORDER BY 2 DESC, 1',
+    { path: exactly(path) },
   );
   const selected = new Map(rows.map((row) => [textOf(row, 'language'), numberOf(row, 'n') / pairs]));
   const languages = new Set([...selected.keys(), ...(offered?.keys() ?? [])]);
@@ -94,8 +95,8 @@ async function offeredShares(query: Query, folder: string): Promise<Map<string, 
   const shards = manifest.data ? await parquetFiles(join(manifest.data, 'shards')) : [];
   if (english === undefined || shards.length === 0) return null;
   const rows = await query(
-    'SELECT language, count(*)::INT AS n FROM read_parquet($shards) GROUP BY 1 ORDER BY 1',
-    { shards },
+    'SELECT language, count(*)::INT AS n FROM read_parquet($shards, hive_partitioning = false) GROUP BY 1 ORDER BY 1',
+    { shards: shards.map(exactly) },
   );
   return sharesOffered(new Map(rows.map((row) => [textOf(row, 'language'), numberOf(row, 'n')])), english);
 }
@@ -124,7 +125,7 @@ async function scoreBins(query: Query, path: string): Promise<Pick<SelectionFact
     `WITH thirds AS (
        SELECT self_score::DOUBLE AS score,
          least(2, (step * 3) // (max(step) OVER () + 1))::INT AS third
-       FROM read_parquet($path)),
+       FROM read_parquet($path, hive_partitioning = false)),
      ends AS (SELECT quantile_cont(score, 0.002) AS low, quantile_cont(score, 0.998) AS high FROM thirds),
      placed AS (
        SELECT third, low + (greatest(0, least($bins - 1,
@@ -132,13 +133,13 @@ async function scoreBins(query: Query, path: string): Promise<Pick<SelectionFact
        FROM thirds, ends)
      SELECT third, score, count(*) / sum(count(*)) OVER (PARTITION BY third) AS share
      FROM placed GROUP BY third, score ORDER BY third, score`,
-    { path, bins: binCount },
+    { path: exactly(path), bins: binCount },
   );
   const medians = await query(
     `SELECT median(self_score)::DOUBLE AS median FROM (
-       SELECT self_score, least(2, (step * 3) // (max(step) OVER () + 1))::INT AS third FROM read_parquet($path))
+       SELECT self_score, least(2, (step * 3) // (max(step) OVER () + 1))::INT AS third FROM read_parquet($path, hive_partitioning = false))
      GROUP BY third ORDER BY third`,
-    { path },
+    { path: exactly(path) },
   );
   return {
     bins: rows.map((row) => ({

@@ -1,8 +1,9 @@
 import { copyFile, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { glob } from 'tinyglobby';
-import { type Database, openDatabase, quoted, relationOf } from '../duplicates/database.ts';
+import { type Database, openDatabase, relationOf } from '../duplicates/database.ts';
 import type { FrozenRun } from '../plan/plan-files.ts';
+import { exactly, parquetOf, quoted } from '../sql-text.ts';
 import { keptName } from '../tasks/decide.ts';
 import { factFiles, workLayout } from '../tasks/layout.ts';
 import { dataSetLayout } from './data-set.ts';
@@ -43,19 +44,19 @@ async function numberRows(database: Database, earlier: string, run: FrozenRun): 
   const before = (await glob('*/facts.parquet', { cwd: earlier })).length > 0;
   const [least] = before
     ? await database.rows(
-        `SELECT min(id) AS id FROM read_parquet(${quoted(join(earlier, '*', 'facts.parquet'))})`,
+        `SELECT min(id) AS id FROM ${parquetOf(join(exactly(earlier), '*', 'facts.parquet'))}`,
       )
     : [];
   const kept = join(workLayout(run.folder).output(decide), keptName);
   // A row that the second pass could not write is in quarantine.
-  const lost = join(run.folder, 'quarantine', '*.parquet');
+  const lost = join(exactly(run.folder), 'quarantine', '*.parquet');
   await database.run(`
     CREATE TABLE rows AS
     SELECT f.id, ${Number(least?.id ?? 0)}::BIGINT - row_number() OVER (ORDER BY f.id) AS kept_id,
       k.id IS NOT NULL AND q.shard IS NULL AS written
     FROM ${facts} f
-    LEFT JOIN read_parquet(${quoted(kept)}) k ON k.id = f.id
-    LEFT JOIN (SELECT DISTINCT shard, row_group, "row" FROM read_parquet(${quoted(lost)})) q
+    LEFT JOIN ${relationOf(kept)} k ON k.id = f.id
+    LEFT JOIN (SELECT DISTINCT shard, row_group, "row" FROM ${parquetOf(lost)}) q
       ON q.shard = f.shard AND q.row_group = f.row_group AND q."row" = f."row"`);
 }
 
@@ -73,11 +74,8 @@ async function copyTables(database: Database, to: string, run: FrozenRun): Promi
       continue;
     await copy(numbered(relationOf(files[name])), name);
   }
-  const tasks = quoted(workLayout(run.folder).tasks);
-  await copy(
-    `SELECT identity, rows FROM read_parquet(${tasks}) WHERE phase = 'admit' AND path IS NOT NULL`,
-    'tasks',
-  );
+  const tasks = relationOf(workLayout(run.folder).tasks);
+  await copy(`SELECT identity, rows FROM ${tasks} WHERE phase = 'admit' AND path IS NOT NULL`, 'tasks');
 }
 
 /** The identities of the row groups that earlier increments have read. */
@@ -87,7 +85,7 @@ export async function seenIdentities(folder: string): Promise<Set<string>> {
   const database = await openDatabase(facts);
   try {
     const rows = await database.rows(
-      `SELECT identity FROM read_parquet(${quoted(join(facts, '*', 'tasks.parquet'))})`,
+      `SELECT identity FROM ${parquetOf(join(exactly(facts), '*', 'tasks.parquet'))}`,
     );
     return new Set(rows.map(({ identity }) => String(identity)));
   } finally {

@@ -3,12 +3,12 @@ import type { StageContext } from '../../schemas/stage.ts';
 import type { ShardPart } from '../../stages/read-shards.ts';
 import { readShardFacts } from '../admit/plan.ts';
 import { createTaskRunner, type TaskResult } from '../admit/run-task.ts';
-import type { EvaluationSetFacts } from '../duplicates/evaluation-set.ts';
+import { type EvaluationSetFacts, evaluationIdentity } from '../duplicates/evaluation-set.ts';
 import { readEvaluation } from '../duplicates/settings.ts';
 import { ResumableError } from '../errors.ts';
 import type { EvaluationTask, ReadTask } from '../plan/tasks.ts';
 import { type FileFacts, fileFacts } from '../run-folder.ts';
-import { openTaskLedger, type TaskKind, type Units } from './context.ts';
+import { openTaskLedger, type TaskContext, type TaskKind, type Units } from './context.ts';
 
 /** What a task of the first pass says of its work. */
 export interface AdmitResult extends TaskResult {
@@ -51,12 +51,28 @@ export const admitRows: TaskKind<ReadTask, AdmitResult> = async (context, task, 
 };
 
 /** Reads the evaluation set. */
-export const admitEvaluation: TaskKind<EvaluationTask, EvaluationResult> = async (context, _, folder) => {
+export const admitEvaluation: TaskKind<EvaluationTask, EvaluationResult> = async (context, task, folder) => {
   const { evaluation } = context.run.plan.files;
+  await checkEvaluation(context, task);
   const set = await readEvaluation(context.config, evaluation, folder, context.signal);
+  await checkEvaluation(context, task);
   const files = await Promise.all(evaluation.map((path) => fileFacts(path)));
   return { result: { set, files }, rows: set.rows };
 };
+
+async function checkEvaluation({ config, run }: TaskContext, { identity }: EvaluationTask): Promise<void> {
+  const { evaluation } = run.plan.files;
+  const found = await evaluationIdentity(config.decontaminate, evaluation).catch((error: Error) => {
+    throw new ResumableError(
+      `decontaminate.shards: were there when the run was planned and can't be read now (${error.message}): put them back`,
+    );
+  });
+  if (found !== identity) {
+    throw new ResumableError(
+      'decontaminate.shards: are not those that the run was planned for: put those back, or plan the run again',
+    );
+  }
+}
 
 /** What the task of the evaluation set says of its work. */
 export interface EvaluationResult {

@@ -1,5 +1,5 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { copyFile, link, mkdir, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { copyFile, link, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CurationReport } from '../../schemas/reports.ts';
 import { ledgerName, replayLedgerFile } from '../admit/ledger-file.ts';
@@ -10,14 +10,14 @@ import { openLedger } from '../ledger.ts';
 import { leftOutOf } from '../left-out.ts';
 import type { FrozenRun } from '../plan/plan-files.ts';
 import { isReadTask, type PlannedTask, type WholeTask } from '../plan/tasks.ts';
-import { type FileFacts, fileFacts, writeJson } from '../run-folder.ts';
+import { type FileFacts, fileFacts, makeFolder, writeJson } from '../run-folder.ts';
 import { version } from '../version.ts';
 import type { AdmitResult, EvaluationResult } from './admit.ts';
 import type { TaskContext, TaskKind } from './context.ts';
 import { type Decisions, keptName, readDecisions, readFinishTasks } from './decide.ts';
-import { type FinishResult, lineageName, shardName } from './finish.ts';
+import { type FinishResult, lineageName, shardName, writingStage } from './finish.ts';
 import { workLayout } from './layout.ts';
-import { doneIn, readRecord } from './output.ts';
+import { doneIn, readRecord, temporaryName } from './output.ts';
 
 /** What all tasks of a run left. */
 interface Findings {
@@ -159,12 +159,12 @@ export async function publish(run: FrozenRun, committed: string): Promise<void> 
     written.lineage?.push(join(output, lineageName));
   }
   const place = async (from: string, to: string) => {
-    const partial = join(layout.temporary, randomUUID());
+    const partial = join(layout.temporary, temporaryName());
     await link(from, partial).catch(() => copyFile(from, partial));
     await rename(partial, to);
   };
   for (const part of ['shards', 'lineage', 'quarantine', 'dropped']) {
-    await mkdir(join(folder, part), { recursive: true });
+    await makeFolder(join(folder, part));
     const files = written[part];
     const names = files?.map((_, i) => nameOf(i)) ?? (await readdir(join(committed, part)));
     for (const [i, name] of names.entries()) {
@@ -221,6 +221,12 @@ export async function tasksToRetry(run: FrozenRun): Promise<PlannedTask[]> {
   return found;
 }
 
-async function isWorthRetrying(run: FrozenRun): Promise<boolean> {
-  return (await tasksToRetry(run)).length > 0;
+/** Whether anything ended the process that was at it, in the second pass as well, or couldn't be read. */
+export async function isWorthRetrying(run: FrozenRun): Promise<boolean> {
+  if ((await tasksToRetry(run)).length > 0) return true;
+  for (const id of await doneIn(run.folder, 'finish')) {
+    const record = await readRecord(run.folder, { phase: 'finish', id });
+    if (record?.quarantined.some(({ stage }) => stage === writingStage)) return true;
+  }
+  return false;
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ResumableError, UsageError } from '../errors.ts';
@@ -16,7 +15,7 @@ import {
 import { decideRows, readFinishTasks } from './decide.ts';
 import { finishRows } from './finish.ts';
 import { workLayout } from './layout.ts';
-import { commitOutput, readRecord, type TaskRecord } from './output.ts';
+import { commitOutput, readRecord, type TaskRecord, temporaryName } from './output.ts';
 import { pairRows, rankRows } from './reduce.ts';
 import { rowsOfRange } from './rows.ts';
 
@@ -110,7 +109,7 @@ export function createTaskRunner({ processes = 1 }: { readonly processes?: numbe
     },
     async probe(folder, reference, options) {
       const { task, context } = await prepare(folder, reference, options);
-      const temporary = join(workLayout(folder).temporary, `probe-${randomUUID()}`);
+      const temporary = join(workLayout(folder).temporary, temporaryName());
       await mkdir(temporary, { recursive: true });
       try {
         await runKind(context, task, temporary);
@@ -172,13 +171,19 @@ const explanations: Readonly<Record<string, string>> = {
   EPERM: "can't be written: give this user the right to",
 };
 
+function saidInWords(message: string): string | undefined {
+  // What DuckDB may spill is bounded by what the disk has left when it opens.
+  if (/no space left|failed to offload|max_temp_directory_size/i.test(message)) return 'ENOSPC';
+  if (/disk quota exceeded/i.test(message)) return 'EDQUOT';
+  if (/read-only file system/i.test(message)) return 'EROFS';
+  return undefined;
+}
+
 /** What a task failed by, in one line where something outside is to be put right. */
 export function explained(error: unknown, folder: string): unknown {
   const { code, message = '' } = error as NodeJS.ErrnoException;
   // DuckDB and Arrow say it in words.
-  const found =
-    code ??
-    (/no space left/i.test(message) ? 'ENOSPC' : /read-only file system/i.test(message) ? 'EROFS' : '');
+  const found = code !== undefined && code in explanations ? code : (saidInWords(message) ?? '');
   const why = explanations[found];
   return why === undefined ? error : new ResumableError(`${folder}: ${why}`);
 }

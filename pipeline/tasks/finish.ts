@@ -37,6 +37,9 @@ export const shardName = '00000.parquet';
 /** The name of the file that says where the rows of that shard were read. */
 export const lineageName = 'lineage.parquet';
 
+/** The stage by whose name the quarantine knows rows that ended the process that was labelling and writing them. */
+export const writingStage = 'label-and-write';
+
 /** What a task of the second pass says of its work. */
 export interface FinishResult {
   readonly figures: readonly StageFigures[];
@@ -186,7 +189,7 @@ async function* unitsOfRows(
           shard: column(batch, 'shard').get(i),
           rowGroup: column(batch, 'row_group').get(i),
           row: column(batch, 'row').get(i),
-          stage: 'label-and-write',
+          stage: writingStage,
           reason: 'crashed-worker',
           detail: how,
         });

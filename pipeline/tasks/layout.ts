@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Phase, Task } from '../plan/tasks.ts';
+import { exactly } from '../sql-text.ts';
 
 /** Where the parts of a run's working folder are. */
 export function workLayout(folder: string) {
@@ -8,6 +9,8 @@ export function workLayout(folder: string) {
     work,
     plan: join(work, 'plan.json'),
     tasks: join(work, 'plan.parquet'),
+    /** The table of a plan that isn't in force yet. */
+    nextTasks: join(work, 'plan.next.parquet'),
     /** Outputs of tasks, by phase and id; each is there whole or not at all. */
     outputs: (phase: Phase) => join(work, 'tasks', phase),
     output: (task: Pick<Task, 'phase' | 'id'>) => join(work, 'tasks', task.phase, task.id),
@@ -26,9 +29,9 @@ export function workLayout(folder: string) {
 export function factFiles(folder: string, before: string | null = null) {
   const { tasks, outputs } = workLayout(folder);
   const files = (name: string) => ({
-    glob: join(outputs('admit'), '*', `${name}.parquet`),
+    glob: join(exactly(outputs('admit')), '*', `${name}.parquet`),
     tasks,
-    earlier: before === null ? null : join(before, '*', `${name}.parquet`),
+    earlier: before === null ? null : join(exactly(before), '*', `${name}.parquet`),
   });
   return {
     facts: files('facts'),

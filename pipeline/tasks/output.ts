@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isAlive } from '../is-alive.ts';
 import type { Task } from '../plan/tasks.ts';
+import { makeFolder } from '../run-folder.ts';
 import { workLayout } from './layout.ts';
 
 /** What a stage quarantined for a reason: rows, and whole shards or row groups of which no row is known. */
@@ -79,12 +80,12 @@ export async function commitOutput(
   const output = layout.output(task);
   if ((await stat(output).catch(nullIfMissing)) === null) {
     const temporary = join(layout.temporary, temporaryName());
-    await mkdir(temporary, { recursive: true });
+    await makeFolder(temporary);
     try {
       const record = await write(temporary);
       await writeDurably(join(temporary, recordName), JSON.stringify(record));
       await syncFolder(temporary);
-      await mkdir(layout.outputs(task.phase), { recursive: true });
+      await makeFolder(layout.outputs(task.phase));
       await rename(temporary, output).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
       });
@@ -95,17 +96,17 @@ export async function commitOutput(
   }
   const text = await readFile(join(output, recordName), 'utf8');
   await publish(output);
-  await mkdir(layout.records(task.phase), { recursive: true });
+  await makeFolder(layout.records(task.phase));
   const partial = join(layout.temporary, temporaryName());
-  await mkdir(layout.temporary, { recursive: true });
+  await makeFolder(layout.temporary);
   await writeDurably(partial, text);
   await rename(partial, layout.record(task));
   await syncOne(layout.records(task.phase));
   return JSON.parse(text) as TaskRecord;
 }
 
-/** Says whose it is, so that what a dead process left can be told from what is being written. */
-function temporaryName(): string {
+/** A name in the temporary folder that says whose it is: what a dead process left can be told from what is being written. */
+export function temporaryName(): string {
   return `${hostname()}~${process.pid}~${randomUUID()}`;
 }
 

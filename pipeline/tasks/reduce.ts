@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { planBands } from '../../models/duplicates/bands.ts';
-import { openDatabase, quoted, relationOf } from '../duplicates/database.ts';
+import { openDatabase, relationOf } from '../duplicates/database.ts';
 import { findNearPairs } from '../duplicates/near-pairs.ts';
 import { evaluationPairs, openFingerprints, pairWithEvaluation, rankingSql } from '../duplicates/plan.ts';
 import { reduceOptions } from '../duplicates/settings.ts';
 import type { FrozenRun } from '../plan/plan-files.ts';
 import type { PartitionTask } from '../plan/tasks.ts';
+import { exactly, parquetOf, quoted } from '../sql-text.ts';
 import type { TaskKind } from './context.ts';
 import { factFiles, workLayout } from './layout.ts';
 
@@ -15,9 +16,10 @@ export function reduceFiles(run: FrozenRun) {
   return {
     ...factFiles(run.folder, run.plan.earlier?.facts ?? null),
     evaluation: evaluation === undefined ? null : workLayout(run.folder).output(evaluation),
-    /** Files of id, rep_id. */
-    ranks: join(workLayout(run.folder).outputs('rank'), '*', 'ranks.parquet'),
-    files: (into: string) => join(workLayout(run.folder).outputs('pairs'), '*', `${into}.parquet`),
+    /** Relations: of id, rep_id, and of pairs. */
+    ranks: parquetOf(join(exactly(workLayout(run.folder).outputs('rank')), '*', 'ranks.parquet')),
+    files: (into: string) =>
+      parquetOf(join(exactly(workLayout(run.folder).outputs('pairs')), '*', `${into}.parquet`)),
   };
 }
 
@@ -43,7 +45,7 @@ export const pairRows: TaskKind<PartitionTask, null> = async (context, task, fol
   if (fingerprints === null) throw new Error('pairs were planned, and the recipe has none');
   const database = await openDatabase(folder);
   try {
-    const isUnique = `id IN (SELECT DISTINCT rep_id FROM read_parquet(${quoted(files.ranks)}))`;
+    const isUnique = `id IN (SELECT DISTINCT rep_id FROM ${files.ranks})`;
     // Read again for each band: kept as a table, it is numbered and picked once.
     await openFingerprints(database, 'unique_rows', fingerprints, isUnique);
     await database.run('CREATE TABLE unique_fingerprints AS SELECT * FROM unique_rows');

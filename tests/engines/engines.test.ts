@@ -2,7 +2,8 @@ import { localEngine } from '../../pipeline/engines/local.ts';
 import { shareEngine } from '../../pipeline/engines/share.ts';
 import { testEngine } from './conformance.ts';
 
-testEngine('local', (program) => localEngine({ workers: 2, program }));
+// One process is enough for what goes wrong in it.
+testEngine('local', (program) => localEngine({ workers: program === undefined ? 2 : 1, program }));
 
 testEngine('share', (program) => ({
   name: 'share',

@@ -1,38 +1,60 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { serveTasks } from '../../pipeline/engines/serve.ts';
 import { openRun } from '../../pipeline/plan/plan-files.ts';
-import { isReadTask } from '../../pipeline/plan/tasks.ts';
-import { createTaskRunner, type ExecuteOptions, type TaskReference } from '../../pipeline/tasks/execute.ts';
+import {
+  createTaskRunner,
+  type ExecuteOptions,
+  type TaskReference,
+  tasksOf,
+  unitsOf,
+} from '../../pipeline/tasks/execute.ts';
 
-/** What goes wrong, and how often; of a row group whenever a process is to read it. */
+/** What goes wrong, and how often; of a row group or a batch whenever a process is to read it. */
 export interface Fault {
-  readonly how: 'kill' | 'throw';
+  /** `abort` is what native code does that finds itself broken; `heap` fills the memory until there is no more. */
+  readonly how: 'kill' | 'throw' | 'abort' | 'heap';
   readonly phase: string;
+  /** A row group of a shard of more than one. */
   readonly rowGroup?: number;
+  /** A batch of the task of a place. */
+  readonly batch?: { readonly position: number; readonly unit: number };
   readonly times: number;
 }
 
 const folder = process.env.ASSAY_TEST_FAULTS ?? '';
 
-async function fail(run: string, task: TaskReference, { units = {} }: ExecuteOptions): Promise<void> {
+// What a process says when it aborts is no part of what is tested.
+closeSync(2);
+openSync('/dev/null', 'w');
+
+async function isMet(fault: Fault, run: string, task: TaskReference, { units = {} }: ExecuteOptions) {
+  if (fault.phase !== task.phase) return false;
+  const unit = fault.rowGroup ?? fault.batch?.unit;
+  if (unit === undefined) return true;
+  if (units.skip?.some((skipped) => skipped.unit === unit)) return false;
+  if (units.only !== undefined && units.only !== unit) return false;
+  const frozen = await openRun(run);
+  const found = (await tasksOf(frozen, task.phase)).find(({ id }) => id === task.id);
+  if (fault.batch !== undefined) return found?.position === fault.batch.position;
+  return found !== undefined && (await unitsOf(frozen, found)).length > 1;
+}
+
+function fillHeap(): never {
+  const held: number[][] = [];
+  for (;;) held.push(Array.from({ length: 100_000 }, (_, i) => i + held.length + 0.5));
+}
+
+async function fail(run: string, task: TaskReference, options: ExecuteOptions): Promise<void> {
   const faults = JSON.parse(readFileSync(join(folder, 'faults.json'), 'utf8')) as Fault[];
   for (const [i, fault] of faults.entries()) {
-    if (fault.phase !== task.phase) continue;
-    if (fault.rowGroup !== undefined) {
-      const found = (await openRun(run)).tasks('admit').find(({ id }) => id === task.id);
-      if (found === undefined || !isReadTask(found) || found.rowGroups === undefined) continue;
-      const { from, to } = found.rowGroups;
-      const isRead =
-        units.only === undefined
-          ? fault.rowGroup >= from && fault.rowGroup < to
-          : units.only === fault.rowGroup;
-      if (!isRead || units.skip?.some(({ unit }) => unit === fault.rowGroup)) continue;
-    }
+    if (!(await isMet(fault, run, task, options))) continue;
     const before = readdirSync(folder).filter((name) => name.startsWith(`${i}-`)).length;
     if (before >= fault.times) continue;
     writeFileSync(join(folder, `${i}-${process.pid}-${Date.now()}`), '');
     if (fault.how === 'kill') process.kill(process.pid, 'SIGKILL');
+    if (fault.how === 'abort') process.abort();
+    if (fault.how === 'heap') fillHeap();
     throw new Error('a fault of the test');
   }
 }

@@ -2,6 +2,7 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { Field, FixedSizeList, Float32, List, Struct, Utf8 } from 'apache-arrow';
 import { batchOf } from '../../../schemas/batches.ts';
 import { openParquetWriter } from '../../../schemas/parquet-writer.ts';
+import { exactly } from '../../sql-text.ts';
 import type { PlannedRow } from './plan.ts';
 import type { Drawing } from './render.ts';
 
@@ -93,8 +94,8 @@ export async function compareWithTruth(runFolder: string, truthPath: string): Pr
   const instance = await DuckDBInstance.create();
   const connection = await instance.connect();
   const described = await connection.runAndReadAll(
-    'SELECT column_name FROM (DESCRIBE SELECT * FROM read_parquet($shards))',
-    { shards: `${runFolder}/shards/*.parquet` },
+    'SELECT column_name FROM (DESCRIBE SELECT * FROM read_parquet($shards, hive_partitioning = false))',
+    { shards: `${exactly(runFolder)}/shards/*.parquet` },
   );
   const hasRegions = described.getRowObjects().some((row) => row.column_name === 'regions');
   const result = await connection.runAndReadAll(
@@ -105,8 +106,8 @@ export async function compareWithTruth(runFolder: string, truthPath: string): Pr
        coalesce(avg((t.language = 'en')::INT), 0)::DOUBLE AS "trueEnglishShare",
        coalesce(avg((t.language = r.language)::INT), 0)::DOUBLE AS "languageRight",
        count_if(list_contains(t.defects, 'mismatched'))::INT AS "mismatchedKept"
-     FROM read_parquet($shards) r JOIN read_parquet($truth) t USING (key)`,
-    { shards: `${runFolder}/shards/*.parquet`, truth: truthPath },
+     FROM read_parquet($shards, hive_partitioning = false) r JOIN read_parquet($truth, hive_partitioning = false) t USING (key)`,
+    { shards: `${exactly(runFolder)}/shards/*.parquet`, truth: exactly(truthPath) },
   );
   const [figures] = result.getRowObjectsJS();
   const boxes = hasRegions ? await compareBoxes(connection, runFolder, truthPath) : noBoxes;
@@ -126,7 +127,7 @@ async function compareBoxes(connection: DuckDBConnection, runFolder: string, tru
     CREATE MACRO iou(a, b) AS shared(a, b) / (area(a) + area(b) - shared(a, b));`);
   const result = await connection.runAndReadAll(
     `WITH canvases AS (
-       SELECT t.boxes AS pictures, r.regions FROM read_parquet($shards) r JOIN read_parquet($truth) t USING (key)
+       SELECT t.boxes AS pictures, r.regions FROM read_parquet($shards, hive_partitioning = false) r JOIN read_parquet($truth, hive_partitioning = false) t USING (key)
        WHERE t.kind = 'canvas'),
      regions AS (SELECT unnest(regions) AS region, pictures FROM canvases),
      pictures AS (SELECT unnest(pictures) AS picture, regions FROM canvases)
@@ -135,7 +136,7 @@ async function compareBoxes(connection: DuckDBConnection, runFolder: string, tru
         FROM regions) AS "regionsOnPictures",
        (SELECT coalesce(avg((coalesce(list_max(list_transform(regions, lambda r: iou(r.box, picture.box))), 0) >= 0.5)::INT), 0)::DOUBLE
         FROM pictures) AS "picturesFound"`,
-    { shards: `${runFolder}/shards/*.parquet`, truth: truthPath },
+    { shards: `${exactly(runFolder)}/shards/*.parquet`, truth: exactly(truthPath) },
   );
   return result.getRowObjectsJS()[0] as unknown as typeof noBoxes;
 }
