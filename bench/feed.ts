@@ -4,8 +4,13 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DuckDBInstance } from '@duckdb/node-api';
-import { Data, Struct, type StructRowProxy } from 'apache-arrow';
+import {
+  type DuckDBBlobVector,
+  DuckDBInstance,
+  type DuckDBListVector,
+  type DuckDBVarCharVector,
+} from '@duckdb/node-api';
+import { Data, Struct, type StructRowProxy, type Table } from 'apache-arrow';
 import { Feed } from '../docs/clients/assay-client.mjs';
 import { createEmbedder } from '../models/embedder.ts';
 import { toFloat16 } from '../models/float16.ts';
@@ -20,6 +25,8 @@ import { curatedTypes, rowTypes } from '../schemas/rows.ts';
 
 /** Rows of the pool when none are asked for; of as many, memory is measured over 10,000 steps, of fewer over fewer. */
 const defaultRows = 4000;
+/** Super-batches that the pool makes. */
+const stepsOfPool = 4;
 /** Bytes of an image: a JPEG of 256 pixels has about as many. */
 const imageBytes = 30_000;
 const dimension = 768;
@@ -54,14 +61,17 @@ export async function benchFeed({
   }
 }
 
-async function writePool(folder: string, rows: number, bytes: number, d: number): Promise<void> {
+export async function writePool(folder: string, rows: number, bytes: number, d: number): Promise<void> {
   await mkdir(join(folder, 'shards'), { recursive: true });
   const random = createRandom('pool');
   const noise = Buffer.from(Uint32Array.from({ length: 1 << 20 }, () => random.integer(2 ** 32)).buffer);
   const metadata = { teacher: JSON.stringify({ dimension: d, scale: 100, bias: -15 }) };
   const path = join(folder, 'shards', '00000.parquet');
   const writer = await openParquetWriter(path, { metadata, rowGroupBytes: 16 * 1024 * 1024 });
-  const unit = 1 / Math.sqrt(d);
+  // Numbers as embeddings have them, of which a dictionary makes nothing; a row's length is about 1.
+  const numbers = toFloat16(
+    Float32Array.from({ length: Math.max(1 << 18, 512 * d) }, () => random.normal() / Math.sqrt(d)),
+  );
   for (let from = 0; from < rows; from += 256) {
     const count = Math.min(256, rows - from);
     const texts = batchOf({
@@ -83,8 +93,8 @@ async function writePool(folder: string, rows: number, bytes: number, d: number)
       paths,
     ]);
     const halves = () => {
-      const signs = Float32Array.from({ length: count * d }, () => (random.integer(2) ? unit : -unit));
-      return listColumn(toFloat16(signs), d);
+      const start = random.integer(numbers.length - count * d);
+      return listColumn(numbers.slice(start, start + count * d), d);
     };
     await writer.write(
       batchOfData([
@@ -127,11 +137,10 @@ async function withFeed<T>(folder: string, recipe: object, work: (feed: Feed) =>
   }
 }
 
-async function throughputFigures(folder: string, rows: number): Promise<Record<string, number>> {
+export async function throughputFigures(folder: string, rows: number): Promise<Record<string, number>> {
   await writePool(folder, rows, imageBytes, dimension);
-  const superBatch = Math.max(16, Math.floor(rows / 16));
-  const repeats = rows < 1000 ? 1 : 3;
-  const stepsOf = 16 * (repeats + 1);
+  const superBatch = Math.max(4, Math.floor(rows / stepsOfPool));
+  const repeats = rows < 1000 ? 1 : 5;
   const recipe = {
     distill: {
       superBatch,
@@ -139,7 +148,7 @@ async function throughputFigures(folder: string, rows: number): Promise<Record<s
       method: 'uniform',
       english: 1,
       shuffleRows: superBatch,
-      training: { steps: stepsOf },
+      training: { steps: stepsOfPool * (repeats + 1) },
     },
     feed: { ahead: 2 },
   };
@@ -149,9 +158,8 @@ async function throughputFigures(folder: string, rows: number): Promise<Record<s
     for (let turn = -1; turn < repeats; turn += 1) {
       const started = performance.now();
       bytes = 0;
-      for (let i = 0; i < 16; i += 1, step += 1) {
-        const table = await feed.superBatch(step);
-        for (const batch of table.batches) bytes += batch.data.byteLength;
+      for (let i = 0; i < stepsOfPool; i += 1, step += 1) {
+        bytes += bytesOf(await feed.superBatch(step));
         await feed.batch(step, { image: 'none', teacher: 0 });
       }
       const middle = performance.now();
@@ -161,11 +169,11 @@ async function throughputFigures(folder: string, rows: number): Promise<Record<s
       seconds.duckdb.push((performance.now() - middle) / 1000);
     }
     const [ours, theirs] = [median(seconds.feed), median(seconds.duckdb)];
-    const served = superBatch * 16;
+    const served = superBatch * stepsOfPool;
     return {
       rows,
       superBatch,
-      batchesPerSecond: round(16 / ours),
+      batchesPerSecond: round(stepsOfPool / ours),
       megabytesPerSecond: round(bytes / 1e6 / ours),
       rowsPerSecond: Math.round(served / ours),
       rowsPerSecondDuckdb: Math.round(rows / theirs),
@@ -174,21 +182,47 @@ async function throughputFigures(folder: string, rows: number): Promise<Record<s
   });
 }
 
-/** Every value of the same columns, as this process gets it from DuckDB. */
-async function readByDuckdb(path: string): Promise<number> {
+/** Takes every value of a super-batch, and gives their bytes. */
+function bytesOf(table: Table): number {
+  let bytes = 0;
+  for (const name of ['key', 'language', 'text']) {
+    for (const text of table.getChild(name) ?? []) bytes += (text as string).length;
+  }
+  for (const image of table.getChild('image') ?? []) bytes += (image as Uint8Array).length;
+  for (const batch of table.batches) {
+    for (const name of ['teacher_image', 'teacher_text']) {
+      bytes += columnData(batch, name).children[0]?.values.byteLength ?? 0;
+    }
+  }
+  return bytes;
+}
+
+/**
+ * Takes every value of the same columns out of DuckDB: texts as strings, images as bytes, and embeddings as it has them, in
+ * single precision.
+ */
+export async function readByDuckdb(path: string): Promise<number> {
   const instance = await DuckDBInstance.create();
   const connection = await instance.connect();
-  let rows = 0;
+  let [rows, bytes] = [0, 0];
   const result = await connection.stream(
     `SELECT key, language, text, image.bytes, teacher_image, teacher_text FROM read_parquet('${path}')`,
   );
   for (;;) {
     const chunk = await result.fetchChunk();
     if (chunk === null || chunk.rowCount === 0) break;
-    rows += chunk.getColumns()[0]?.length ?? 0;
+    const texts = [0, 1, 2].map((i) => chunk.getColumnVector(i) as DuckDBVarCharVector);
+    const images = chunk.getColumnVector(3) as DuckDBBlobVector;
+    const embeddings = [4, 5].map((i) => chunk.getColumnVector(i) as DuckDBListVector);
+    for (let row = 0; row < chunk.rowCount; row += 1, rows += 1) {
+      for (const column of texts) bytes += column.getItem(row)?.length ?? 0;
+      bytes += images.getItem(row)?.bytes.length ?? 0;
+      for (const column of embeddings) bytes += 4 * (column.getItemVector(row)?.itemCount ?? 0);
+    }
   }
   connection.closeSync();
   instance.closeSync();
+  if (bytes === 0) throw new Error(`${path} has no bytes`);
   return rows;
 }
 
@@ -268,7 +302,7 @@ async function forwardSeconds(
   return (seconds / measured) * count;
 }
 
-async function memoryFigures(folder: string, steps: number): Promise<Record<string, number>> {
+export async function memoryFigures(folder: string, steps: number): Promise<Record<string, number>> {
   await writePool(folder, 2000, 2000, 16);
   const recipe = {
     distill: { superBatch: 32, batch: 8, chunks: 4, english: 1, shuffleRows: 256, training: { steps } },
