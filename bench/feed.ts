@@ -27,6 +27,8 @@ import { curatedTypes, rowTypes } from '../schemas/rows.ts';
 const defaultRows = 4000;
 /** Super-batches that the pool makes. */
 const stepsOfPool = 4;
+/** Means that the slope of the memory is drawn through. */
+const memoryPoints = 20;
 /** Bytes of an image: a JPEG of 256 pixels has about as many. */
 const imageBytes = 30_000;
 const dimension = 768;
@@ -35,12 +37,13 @@ const dimension = 768;
  * Measures a feed, in a process of its own, as a trainer meets it:
  *
  * - `throughputRatio`: rows a second that a client gets (super-batches of encoded images with the teacher's embeddings)
- *   over those that DuckDB gives this process of the same shards, each as often as the other, in turn.
+ *   over those that this process gets of the same shards from DuckDB, each as often as the other, in turn. Of both it
+ *   takes every value: texts as strings, images as bytes, embeddings as arrays.
  * - `selectionShare`: seconds from posting the embeddings of 8,192 candidates to the answer, over the forward pass of the
- *   demo's learner over as many; `selectionShareB16` the same with a ViT-B/16 of 256 pixels, whose forward pass is measured
- *   on few images and multiplied.
- * - `memorySlope`: megabytes a thousand steps, by least squares over the second half of the steps, and the feed's
- *   resident memory at the middle and the end.
+ *   demo's learner over as many, and of a ViT-B/32 and a ViT-B/16 of 256 pixels (`selectionShareB32`, `selectionShareB16`),
+ *   whose forward passes are measured on few pairs and multiplied. The teacher's embeddings have 768 numbers throughout.
+ * - `memorySlope`: megabytes of the feed's resident memory a thousand steps, by least squares over the second half of the
+ *   steps, with its standard error, and the memory at their middle and end.
  */
 export async function benchFeed({
   rows = defaultRows,
@@ -61,7 +64,7 @@ export async function benchFeed({
   }
 }
 
-export async function writePool(folder: string, rows: number, bytes: number, d: number): Promise<void> {
+async function writePool(folder: string, rows: number, bytes: number, d: number): Promise<void> {
   await mkdir(join(folder, 'shards'), { recursive: true });
   const random = createRandom('pool');
   const noise = Buffer.from(Uint32Array.from({ length: 1 << 20 }, () => random.integer(2 ** 32)).buffer);
@@ -108,7 +111,12 @@ export async function writePool(folder: string, rows: number, bytes: number, d: 
   await writer.close();
 }
 
-async function withFeed<T>(folder: string, recipe: object, work: (feed: Feed) => Promise<T>): Promise<T> {
+async function withFeed<T>(
+  folder: string,
+  recipe: object,
+  work: (feed: Feed) => Promise<T>,
+  flags: readonly string[] = [],
+): Promise<T> {
   await writeFile(join(folder, 'feed.yaml'), JSON.stringify(recipe));
   const program = fileURLToPath(new URL('../pipeline/cli/assay.js', import.meta.url));
   const args = [
@@ -122,7 +130,7 @@ async function withFeed<T>(folder: string, recipe: object, work: (feed: Feed) =>
   ];
   const child: ChildProcess = spawn(
     process.execPath,
-    [program, ...args, '--port', '0', '--json', '--fresh'],
+    [...flags, program, ...args, '--port', '0', '--json', '--fresh'],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
     },
@@ -137,7 +145,7 @@ async function withFeed<T>(folder: string, recipe: object, work: (feed: Feed) =>
   }
 }
 
-export async function throughputFigures(folder: string, rows: number): Promise<Record<string, number>> {
+async function throughputFigures(folder: string, rows: number): Promise<Record<string, number>> {
   await writePool(folder, rows, imageBytes, dimension);
   const superBatch = Math.max(4, Math.floor(rows / stepsOfPool));
   const repeats = rows < 1000 ? 1 : 5;
@@ -201,7 +209,7 @@ function bytesOf(table: Table): number {
  * Takes every value of the same columns out of DuckDB: texts as strings, images as bytes, and embeddings as it has them, in
  * single precision.
  */
-export async function readByDuckdb(path: string): Promise<number> {
+async function readByDuckdb(path: string): Promise<number> {
   const instance = await DuckDBInstance.create();
   const connection = await instance.connect();
   let [rows, bytes] = [0, 0];
@@ -250,27 +258,39 @@ async function selectionFigures(folder: string, count: number): Promise<Record<s
     // The first of each starts the sessions of ONNX Runtime.
     return { small: all.small[1] ?? 0, large: all.large[1] ?? 0 };
   });
-  const forward = await forwardSeconds(learner, Math.min(count, 1024), count);
-  const base = towersConfigSchema.parse({
-    ...learner,
-    imageSize: 256,
-    patchSize: 16,
-    width: 768,
-    depth: 12,
-    heads: 12,
-    embeddingDim: dimension,
-  });
-  const forwardB16 = count < 1000 ? Number.NaN : await forwardSeconds(base, 4, count);
-  return {
+  const forward = await forwardSeconds(learner, Math.min(count, 512), count);
+  const figures = {
     candidates: count,
     selectionSeconds: round(seconds.small),
     forwardSeconds: round(forward),
     selectionShare: round(seconds.small / forward),
-    selectionSecondsB16: round(seconds.large),
-    ...(Number.isNaN(forwardB16)
-      ? {}
-      : { forwardSecondsB16: Math.round(forwardB16), selectionShareB16: round(seconds.large / forwardB16) }),
+    selectionSecondsBase: round(seconds.large),
   };
+  if (count < 1000) return figures;
+  const [b32, b16] = [await forwardSeconds(base(32), 8, count), await forwardSeconds(base(16), 4, count)];
+  return {
+    ...figures,
+    forwardSecondsB32: Math.round(b32),
+    selectionShareB32: round(seconds.large / b32),
+    forwardSecondsB16: Math.round(b16),
+    selectionShareB16: round(seconds.large / b16),
+  };
+}
+
+/** SigLIP 2's B at 256 pixels, but for its vocabulary: what is looked up costs nothing. */
+function base(patchSize: number) {
+  return towersConfigSchema.parse({
+    imageSize: 256,
+    patchSize,
+    width: 768,
+    depth: 12,
+    heads: 12,
+    embeddingDim: dimension,
+    textWidth: 768,
+    textDepth: 12,
+    textHeads: 12,
+    textTokens: 64,
+  });
 }
 
 function unitRows(rows: number, d: number): { images: Float32Array; texts: Float32Array } {
@@ -291,7 +311,7 @@ async function forwardSeconds(
   const batch = Math.min(64, measured);
   const embedder = await createEmbedder({ executor, config, parameters, frozen: true, batch });
   const images = new Float32Array(measured * config.imageSize ** 2 * 3).fill(0.1);
-  const texts = Array.from({ length: measured }, (_, i) => `a photo of number ${i} of them all`);
+  const texts = Array.from({ length: measured }, (_, i) => `a photo of number ${i} of them all, `.repeat(3));
   await embedder.embedImages(images.subarray(0, batch * config.imageSize ** 2 * 3), batch);
   await embedder.embedTexts(texts.slice(0, batch));
   const started = performance.now();
@@ -302,39 +322,56 @@ async function forwardSeconds(
   return (seconds / measured) * count;
 }
 
-export async function memoryFigures(folder: string, steps: number): Promise<Record<string, number>> {
+async function memoryFigures(folder: string, steps: number): Promise<Record<string, number>> {
   await writePool(folder, 2000, 2000, 16);
   const recipe = {
     distill: { superBatch: 32, batch: 8, chunks: 4, english: 1, shuffleRows: 256, training: { steps } },
   };
-  return withFeed(folder, recipe, async (feed) => {
+  const work = async (feed: Feed) => {
     const embeddings = { ...unitRows(32, 16), dimension: 16, scale: 20, bias: -8 };
     const samples: [step: number, megabytes: number][] = [];
-    const every = Math.max(1, Math.floor(steps / 200));
+    const every = Math.max(1, Math.floor(steps / 1000));
     for (let step = 0; step < steps; step += 1) {
       await feed.superBatch(step);
       await feed.select(step, embeddings);
       if (step % every !== 0) continue;
       const { residentBytes } = (await feed.status()) as { residentBytes: number };
-      samples.push([step, residentBytes / 1e6]);
+      samples.push([step / 1000, residentBytes / 1e6]);
     }
+    // What is collected late comes and goes over many steps: means of them are points that don't hang together.
     const late = samples.slice(samples.length >> 1);
+    const size = Math.max(1, Math.floor(late.length / memoryPoints));
+    const points = Array.from({ length: Math.floor(late.length / size) }, (_, i) =>
+      meanOf(late.slice(i * size, (i + 1) * size)),
+    );
+    const { slope, error } = slopeOf(points);
     return {
       memorySteps: steps,
-      memoryMiddleMegabytes: Math.round(median(late.slice(0, 20).map(([, size]) => size))),
-      memoryEndMegabytes: Math.round(median(late.slice(-20).map(([, size]) => size))),
-      memorySlope: round(1000 * slopeOf(late)),
+      memoryMiddleMegabytes: Math.round(points[0]?.[1] ?? Number.NaN),
+      memoryEndMegabytes: Math.round(points.at(-1)?.[1] ?? Number.NaN),
+      memorySlope: round(slope),
+      memorySlopeError: round(error),
     };
-  });
+  };
+  // With gigabytes to spare, garbage is let lie over thousands of steps, and looks like growth.
+  return withFeed(folder, recipe, work, ['--max-old-space-size=128']);
 }
 
-function slopeOf(points: readonly (readonly [number, number])[]): number {
-  const mean = (of: (point: readonly [number, number]) => number) =>
-    points.reduce((sum, point) => sum + of(point), 0) / points.length;
-  const [x, y] = [mean(([step]) => step), mean(([, size]) => size)];
-  const over = mean(([step, size]) => (step - x) * (size - y));
-  const under = mean(([step]) => (step - x) ** 2);
-  return under === 0 ? 0 : over / under;
+type Point = readonly [x: number, y: number];
+
+function meanOf(points: readonly Point[]): Point {
+  const sum = points.reduce<Point>(([x, y], [a, b]) => [x + a, y + b], [0, 0]);
+  return [sum[0] / points.length, sum[1] / points.length];
+}
+
+/** The least-squares slope and its standard error. */
+function slopeOf(points: readonly Point[]): { readonly slope: number; readonly error: number } {
+  const [x, y] = meanOf(points);
+  const sum = (of: (point: Point) => number) => points.reduce((total, point) => total + of(point), 0);
+  const spread = sum(([a]) => (a - x) ** 2);
+  const slope = sum(([a, b]) => (a - x) * (b - y)) / spread;
+  const residual = sum(([a, b]) => (b - y - slope * (a - x)) ** 2);
+  return { slope, error: Math.sqrt(residual / (points.length - 2) / spread) };
 }
 
 function median(values: readonly number[]): number {
