@@ -8,10 +8,15 @@ export function toFloat16(values: Float32Array): Uint16Array {
   return halves;
 }
 
+/** The value of every pattern: there are few, and embeddings are made of millions of them. */
+let everyFloat: Float32Array | null = null;
+
 /** Half-precision floats to single precision, exactly. */
 export function fromFloat16(halves: Uint16Array): Float32Array {
+  everyFloat ??= Float32Array.from({ length: 65_536 }, (_, half) => floatOf(half));
+  const table = everyFloat;
   const values = new Float32Array(halves.length);
-  for (let i = 0; i < halves.length; i += 1) values[i] = floatOf(halves[i] ?? 0);
+  for (let i = 0; i < halves.length; i += 1) values[i] = table[halves[i] as number] as number;
   return values;
 }
 

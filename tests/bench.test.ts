@@ -65,6 +65,17 @@ describe('the bench of storage', () => {
   });
 });
 
+describe('the bench of the feed', () => {
+  it('measures throughput, the latency of selection and memory, of few rows and steps', async () => {
+    const figures = await benched('feed', '--rows', '64');
+    expect(figures).toMatchObject({ rows: 64, superBatch: 16, candidates: 256, memorySteps: 60 });
+    for (const name of ['throughputRatio', 'megabytesPerSecond', 'selectionShare', 'memoryEndMegabytes']) {
+      expect(figures[name]).toBeGreaterThan(0);
+    }
+    expect(figures.memorySlopeError).toBeGreaterThanOrEqual(0);
+  }, 300_000);
+});
+
 describe('the bench of duplicates', () => {
   it('builds a pool of the rows asked for, and prints its figures as one JSON object last', async () => {
     const args = ['--import', 'tsx', join(root, 'bench/main.ts'), 'duplicates', '--rows', '150', '--json'];

@@ -229,6 +229,8 @@ function methodOf({ method }: SelectingOptions): Exclude<DistillOptions['method'
 
 function rowsOf(model: PairModel, rows: Uint32Array): PairModel {
   const { dimension: d } = model;
+  // All of them, in their order: the selection puts back what it moves.
+  if (rows.length * d === model.images.length) return model;
   const gather = (values: Float32Array) => {
     const gathered = new Float32Array(rows.length * d);
     rows.forEach((row, i) => {

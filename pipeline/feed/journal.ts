@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { type RecordBatch, tableFromIPC } from 'apache-arrow';
 import { streamBytes } from '../../schemas/arrow-stream.ts';
+import { batchOfData, column, dataOf } from '../../schemas/batches.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
 import { hashBytes64 } from '../../schemas/random.ts';
 
@@ -30,6 +31,8 @@ const mark = 0x41535953;
 /** Mark, step, learner's step, length, hash. */
 const headBytes = 4 + 4 + 4 + 4 + 8;
 const nobody = -1;
+/** Rows that are handed to the writer at a time, at the least: it holds batches, of which small ones weigh most. */
+const leastRows = 4096;
 /** Rows of a row group of `selections.parquet`, about. */
 const groupRows = 262_144;
 
@@ -79,7 +82,16 @@ export async function openJournal(path: string, steps = Number.POSITIVE_INFINITY
       const writer = await openParquetWriter(to, { rowGroupBytes: groupRows * 64 });
       try {
         const count = offsets.length;
-        for (let step = 0; step < count; step += 1) await writer.write((await read(step)).rows);
+        let small: RecordBatch[] = [];
+        let rows = 0;
+        for (let step = 0; step < count; step += 1) {
+          const selection = await read(step);
+          small.push(selection.rows);
+          rows += selection.rows.numRows;
+          if (rows < leastRows && step + 1 < count) continue;
+          await writer.write(joined(small));
+          [small, rows] = [[], 0];
+        }
       } catch (error) {
         await writer.abort();
         throw error;
@@ -91,6 +103,18 @@ export async function openJournal(path: string, steps = Number.POSITIVE_INFINITY
       await file.close();
     },
   };
+}
+
+function joined(batches: readonly RecordBatch[]): RecordBatch {
+  const [first] = batches;
+  if (first === undefined) throw new Error('no batches to join');
+  if (batches.length === 1) return first;
+  const columns = first.schema.fields.map(({ name, type }) => {
+    const values: unknown[] = [];
+    for (const batch of batches) for (const value of column(batch, name)) values.push(value);
+    return [name, dataOf(type, values)] as const;
+  });
+  return batchOfData(columns);
 }
 
 function encode({ step, learnerStep, rows }: RecordedSelection): Buffer {

@@ -148,11 +148,26 @@ function rowsOf(slices: readonly Slice[][], leaves: readonly Leaf[]): FeedRow[] 
     key,
     language: languages[row] ?? '',
     text: captions[row] ?? '',
-    image: images[row]?.slice() ?? new Uint8Array(),
-    teacherImage: teacherImages?.[row] ?? null,
-    teacherText: teacherTexts?.[row] ?? null,
+    ...ownBytes(images[row] ?? none, teacherImages?.[row] ?? null, teacherTexts?.[row] ?? null),
     locca: null,
   }));
+}
+
+const none = new Uint8Array();
+
+/** A row's bytes as its own, out of the pages that they were read in: one allocation, which one collection frees. */
+function ownBytes(image: Uint8Array, teacherImage: Uint8Array | null, teacherText: Uint8Array | null) {
+  const parts = [image, teacherImage, teacherText];
+  const { buffer } = Buffer.allocUnsafeSlow(parts.reduce((sum, part) => sum + (part?.length ?? 0), 0));
+  let at = 0;
+  const [ownImage = none, ownTeacherImage = null, ownTeacherText = null] = parts.map((part) => {
+    if (part === null) return null;
+    const own = new Uint8Array(buffer, at, part.length);
+    own.set(part);
+    at += part.length;
+    return own;
+  });
+  return { image: ownImage ?? none, teacherImage: ownTeacherImage, teacherText: ownTeacherText };
 }
 
 const decoder = new TextDecoder();
@@ -178,7 +193,7 @@ function* valuesOf(slices: readonly Slice[], leaf: Leaf): Generator<Uint8Array |
   }
 }
 
-/** Each row's list of half-precision numbers, as bytes. */
+/** Each row's list of half-precision numbers, as bytes: of the page where they lie there together, or copied. */
 function listsOf(slices: readonly Slice[], leaf: Leaf): Uint8Array[] {
   const width = leaf.typeLength;
   if (leaf.type !== 'FIXED_LEN_BYTE_ARRAY' || width !== 2) {
@@ -188,20 +203,19 @@ function listsOf(slices: readonly Slice[], leaf: Leaf): Uint8Array[] {
   for (const { page, from, to, value: first } of slices) {
     const { values, repetitions, definitions } = page;
     if (values.kind !== 'bytes') throw new Error(`column ${leaf.name} holds numbers, not byte strings`);
-    const { bytes, starts } = values;
+    const { bytes, packedAt } = values;
     let value = first;
     for (let entry = from; entry < to; ) {
       // A list that goes on from the page before is one with what was there of it.
       const goesOn = repetitions !== null && repetitions[entry] !== 0;
-      let end = entry + 1;
-      while (end < to && repetitions !== null && repetitions[end] !== 0) end += 1;
+      const next = repetitions?.indexOf(0, entry + 1) ?? entry + 1;
+      const end = next < 0 ? to : Math.min(next, to);
       const present = countPresent(definitions, entry, end, leaf.maxDefinition);
-      const part = new Uint8Array(present * width);
-      const start = starts[value] ?? 0;
       // Plain values lie end to end; those of a dictionary anywhere.
-      if ((starts[value + present - 1] ?? start) - start === (present - 1) * width) {
-        part.set(bytes.subarray(start, start + part.length));
-      } else copyPairs(bytes, starts, value, part);
+      const part =
+        packedAt === undefined
+          ? copyPairs(bytes, values.starts, value, present)
+          : bytes.subarray(packedAt + value * width, packedAt + (value + present) * width);
       value += present;
       if (goesOn && lists.length > 0) lists.push(Buffer.concat([lists.pop() ?? part, part]));
       else lists.push(part);
@@ -218,10 +232,12 @@ function countPresent(definitions: Uint8Array | null, from: number, to: number, 
   return count;
 }
 
-function copyPairs(bytes: Uint8Array, starts: Uint32Array, value: number, part: Uint8Array): void {
+function copyPairs(bytes: Uint8Array, starts: Uint32Array, value: number, count: number): Uint8Array {
+  const part = new Uint8Array(count * 2);
   for (let i = 0; i < part.length; i += 2) {
     const start = starts[value + (i >> 1)] as number;
     part[i] = bytes[start] as number;
     part[i + 1] = bytes[start + 1] as number;
   }
+  return part;
 }

@@ -9,6 +9,8 @@ export type Values =
       readonly bytes: Uint8Array;
       readonly starts: Uint32Array;
       readonly lengths: Uint32Array;
+      /** Where they begin, when they lie end to end and all are of the type's length. */
+      readonly packedAt?: number;
     }
   | {
       readonly kind: 'numbers';
@@ -77,12 +79,7 @@ function decodePlain(
   if (type === 'BYTE_ARRAY') return decodeByteArrays(page, start, count);
   if (type === 'FIXED_LEN_BYTE_ARRAY') {
     need(page, start, count * typeLength);
-    return {
-      kind: 'bytes',
-      bytes: page,
-      starts: placesOf(start, count, typeLength),
-      lengths: new Uint32Array(count).fill(typeLength),
-    };
+    return packedValues(page, start, count, typeLength);
   }
   if (type === 'BOOLEAN') {
     need(page, start, (count + 7) >> 3);
@@ -95,6 +92,25 @@ function decodePlain(
   if (width === undefined) throw new Error(`no decoder for values of type ${type}`);
   need(page, start, count * width);
   return numbersOf(type, page.slice(start, start + count * width));
+}
+
+/** Values of one length, end to end. Who takes them together has no use for the place of each. */
+function packedValues(bytes: Uint8Array, start: number, count: number, length: number): Values {
+  let starts: Uint32Array | null = null;
+  let lengths: Uint32Array | null = null;
+  return {
+    kind: 'bytes',
+    bytes,
+    packedAt: start,
+    get starts() {
+      starts ??= placesOf(start, count, length);
+      return starts;
+    },
+    get lengths() {
+      lengths ??= new Uint32Array(count).fill(length);
+      return lengths;
+    },
+  };
 }
 
 function numbersOf(type: ParquetType, bytes: Uint8Array): Values {

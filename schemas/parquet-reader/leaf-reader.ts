@@ -61,9 +61,8 @@ export function createLeafReader(
     take(rows) {
       const slices: Slice[] = [];
       for (let left = rows, page = queue[0]?.page; page !== undefined; page = queue[0]?.page) {
-        const to = entryAfter(page, entry, left);
+        const { to, began } = entryAfter(page, entry, left);
         const values = countValues(page, entry, to, maxDefinition);
-        const began = countStarts(page, entry, to);
         if (to > entry) slices.push({ page, from: entry, to, value });
         left -= began;
         starts -= began;
@@ -92,10 +91,10 @@ export function createLeafReader(
   }
 }
 
-function countStarts({ entries, repetitions }: Page, from = 0, to = entries): number {
-  if (repetitions === null) return to - from;
+function countStarts({ entries, repetitions }: Page): number {
+  if (repetitions === null) return entries;
   let count = 0;
-  for (let i = from; i < to; i += 1) if (repetitions[i] === 0) count += 1;
+  for (let i = 0; i < entries; i += 1) if (repetitions[i] === 0) count += 1;
   return count;
 }
 
@@ -106,15 +105,18 @@ function countValues({ definitions }: Page, from: number, to: number, maxDefinit
   return count;
 }
 
-/** Where the row after the next `rows` begins; the page's end when it doesn't. */
-function entryAfter({ entries, repetitions }: Page, from: number, rows: number): number {
-  if (repetitions === null) return Math.min(entries, from + rows);
+/** Where the row after the next `rows` begins, or the page's end when it doesn't; and the rows that begin before. */
+function entryAfter({ entries, repetitions }: Page, from: number, rows: number) {
+  if (repetitions === null) {
+    const to = Math.min(entries, from + rows);
+    return { to, began: to - from };
+  }
   let begun = 0;
   for (let i = from; i < entries; i += 1) {
     if (repetitions[i] === 0) {
-      if (begun === rows) return i;
+      if (begun === rows) return { to: i, began: begun };
       begun += 1;
     }
   }
-  return entries;
+  return { to: entries, began: begun };
 }

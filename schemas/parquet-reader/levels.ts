@@ -31,7 +31,8 @@ export function readHybrid(
     }
     const taken = Math.min(count * 8, out.length - filled);
     if (at + Math.ceil((taken * width) / 8) > end) throw new Error('bit-packed runs are cut short');
-    for (let i = 0, bit = 0; i < taken; i += 1, bit += width) {
+    if (width === 1) unpackBits(bytes, at, out, filled, taken);
+    for (let i = width === 1 ? taken : 0, bit = 0; i < taken; i += 1, bit += width) {
       const from = at + (bit >> 3);
       // At most 7 bits of shift and 24 of value: 4 bytes hold them.
       const word =
@@ -45,6 +46,31 @@ export function readHybrid(
     at = Math.min(end, at + count * width);
   }
   return at;
+}
+
+function unpackBits(
+  bytes: Uint8Array,
+  at: number,
+  out: Uint8Array | Uint32Array,
+  from: number,
+  count: number,
+): void {
+  for (let i = 0; i < count; i += 8) {
+    const byte = bytes[at + (i >> 3)] as number;
+    const last = Math.min(8, count - i);
+    for (let bit = 0; bit < last; bit += 1) out[from + i + bit] = (byte >> bit) & 1;
+  }
+}
+
+/** Whether the runs are one of `value`, `count` times or more. */
+export function isOneRun(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  { value, count }: { readonly value: number; readonly count: number },
+): boolean {
+  const [header, at] = readVarInt(bytes, start, end);
+  return header % 2 === 0 && header / 2 >= count && at < end && bytes[at] === value;
 }
 
 function littleEndian(bytes: Uint8Array, at: number, length: number): number {

@@ -5,7 +5,7 @@ import type { ByteSource } from './byte-source.ts';
 import { decompress } from './decompress.ts';
 import { decodeValues, type Values, type ValueType } from './encodings.ts';
 import { chunkRange } from './footer.ts';
-import { readHybrid } from './levels.ts';
+import { isOneRun, readHybrid } from './levels.ts';
 import { type Memory, OverMemory } from './memory.ts';
 import { skimStruct } from './thrift.ts';
 
@@ -194,7 +194,7 @@ function readDataPage(
     }
     const split = repetition + definition;
     levels.repetitions = readLevels(bytes, 0, repetition, leaf.maxRepetition, entries);
-    levels.definitions = readLevels(bytes, repetition, split, leaf.maxDefinition, entries);
+    levels.definitions = readDefinitions(bytes, repetition, split, leaf.maxDefinition, entries);
     page = bytes.subarray(split);
     if (v2.is_compressed !== false) page = decompress(codec, page, uncompressed - split);
     encoding = v2.encoding;
@@ -210,7 +210,8 @@ function readDataPage(
       const length =
         at + 4 <= page.length ? new DataView(page.buffer, page.byteOffset + at).getUint32(0, true) : -1;
       if (!isCount(length, page.length - at - 4)) throw new Error(`${name} of ${length} bytes in a page`);
-      levels[name] = readLevels(page, at + 4, at + 4 + length, most, entries);
+      const read = name === 'definitions' ? readDefinitions : readLevels;
+      levels[name] = read(page, at + 4, at + 4 + length, most, entries);
       at += 4 + length;
     }
   } else {
@@ -225,6 +226,14 @@ function readDataPage(
   }
   const values = decodeValues(page, at, count, encoding, leaf, dictionary, most);
   return { entries, ...levels, definitions: count === entries ? null : definitions, values };
+}
+
+/** Null where all are the highest, so that every entry has a value. */
+function readDefinitions(bytes: Uint8Array, start: number, end: number, most: number, entries: number) {
+  // What has no missing value is written as one run.
+  const isFull = most > 0 && most < 256 && entries > 0;
+  if (isFull && isOneRun(bytes, start, end, { value: most, count: entries })) return null;
+  return readLevels(bytes, start, end, most, entries);
 }
 
 function readLevels(bytes: Uint8Array, start: number, end: number, most: number, entries: number) {
