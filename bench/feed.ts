@@ -267,7 +267,7 @@ async function selectionFigures(folder: string, count: number): Promise<Record<s
     candidates: count,
     selectionSeconds: round(seconds.small),
     forwardSeconds: round(forward),
-    selectionShare: round(seconds.small / forward),
+    selectionShare: shareOf(seconds.small, forward),
     selectionSecondsBase: round(seconds.large),
   };
   if (count < 1000) return figures;
@@ -275,9 +275,9 @@ async function selectionFigures(folder: string, count: number): Promise<Record<s
   return {
     ...figures,
     forwardSecondsB32: Math.round(b32),
-    selectionShareB32: round(seconds.large / b32),
+    selectionShareB32: shareOf(seconds.large, b32),
     forwardSecondsB16: Math.round(b16),
-    selectionShareB16: round(seconds.large / b16),
+    selectionShareB16: shareOf(seconds.large, b16),
   };
 }
 
@@ -385,4 +385,6 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? high : (low + high) / 2;
 }
 
+/** To two figures: a share of a large model's seconds is small. */
+const shareOf = (part: number, whole: number) => Number((part / whole).toPrecision(2));
 const round = (value: number) => Math.round(value * 1000) / 1000;
