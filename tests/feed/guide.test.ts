@@ -87,5 +87,5 @@ describe('docs/fine-tune.md', () => {
     }
     expect(ran).toBe(9);
     expect((await readFile(join(folder, 'batch.arrows'))).length).toBeGreaterThan(32 * 256 * 256 * 3);
-  }, 120_000);
+  }, 300_000);
 });

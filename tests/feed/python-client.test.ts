@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { tableFromIPC } from 'apache-arrow';
@@ -65,9 +66,34 @@ describe('the Python client', () => {
     60_000,
   );
 
-  it.skipIf(pythonWhy !== null)('is one file that Python reads', async () => {
-    const check = 'import ast, sys; print(len(ast.parse(open(sys.argv[1]).read()).body))';
-    const { stdout } = await execute(python, ['-c', check, join(root, 'docs/clients/assay_client.py')]);
-    expect(Number(stdout)).toBeGreaterThan(8);
-  });
+  it.skipIf(why !== null || torchWhy !== null)(
+    'trains as docs/fine-tune.md says, in PyTorch, to the last step',
+    async () => {
+      const feed = await serve(folder, 'guide');
+      try {
+        const args = ['tests/feed/guide_trainer.py', 'docs/fine-tune.md', 'docs/clients'];
+        const { stdout } = await execute(python, [...args.map((path) => join(root, path)), feed.url]);
+        expect(Number(stdout)).toBeGreaterThan(0);
+        const status = await fetch(`${feed.url}/v1/status`);
+        expect(await status.json()).toMatchObject({ step: 20, steps: 20 });
+      } finally {
+        await feed.close();
+      }
+    },
+    60_000,
+  );
+
+  it.skipIf(pythonWhy !== null)(
+    'is one file that Python reads, and so is the trainer of the guide',
+    async () => {
+      const check = 'import ast, sys; print(len(ast.parse(open(sys.argv[1]).read()).body))';
+      const { stdout } = await execute(python, ['-c', check, join(root, 'docs/clients/assay_client.py')]);
+      expect(Number(stdout)).toBeGreaterThan(8);
+      const guide = await readFile(join(root, 'docs/fine-tune.md'), 'utf8');
+      const [, snippet = ''] = /```python\n([\s\S]*?)```/.exec(guide) ?? [];
+      const path = join(folder, 'snippet.py');
+      await writeFile(path, snippet);
+      expect(Number((await execute(python, ['-c', check, path])).stdout)).toBe(5);
+    },
+  );
 });
