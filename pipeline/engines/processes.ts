@@ -43,7 +43,7 @@ const typescript = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).
 
 /**
  * Node's options of processes that images go through. Their bytes come and go outside of the heap, and count against it:
- * with the small heap that a process begins with, every few hundred of them bring on a full collection of garbage.
+ * with the small heap that a process begins with, every fifty of them or so bring on a full collection of garbage.
  */
 export const heapOptions: readonly string[] = ['--initial-old-space-size=256'];
 
