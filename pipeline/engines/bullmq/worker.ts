@@ -5,6 +5,7 @@ import { FlowProducer, type Job, UnrecoverableError, Worker } from 'bullmq';
 import type { Logger } from 'pino';
 import { redact } from '../../../schemas/redact.ts';
 import { ResumableError, UsageError } from '../../errors.ts';
+import { heapOptions } from '../processes.ts';
 import { advance } from './advance.ts';
 import { assertAnswers, type RedisConnection } from './connection.ts';
 import { gateJobSchema, queueNames, type TaskJob, taskJobSchema } from './queues.ts';
@@ -65,7 +66,7 @@ export async function startTaskWorker(options: WorkerOptions): Promise<TaskWorke
     ...shared,
     concurrency,
     workerForkOptions: {
-      execArgv: ['--import', typescript],
+      execArgv: [...heapOptions, '--import', typescript],
       env: { ...process.env, [settingsVariable]: JSON.stringify(settings) },
     },
   });
