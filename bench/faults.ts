@@ -4,7 +4,7 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeF
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openDatabase } from '../pipeline/duplicates/database.ts';
+import { openDatabase } from '../pipeline/curation/duplicates/database.ts';
 import { exactly, parquetOf } from '../pipeline/sql-text.ts';
 import { createRandom, type Random } from '../schemas/random.ts';
 import type { CurationReport } from '../schemas/reports.ts';

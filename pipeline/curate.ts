@@ -2,15 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CurationReport } from '../schemas/reports.ts';
 import type { Config } from './config.ts';
+import { freezeRun } from './curation/plan/freeze.ts';
+import type { FrozenRun } from './curation/plan/plan-files.ts';
+import type { Phase } from './curation/plan/tasks.ts';
+import { tidy } from './curation/tasks/commit.ts';
+import { removeAbandoned } from './curation/tasks/output.ts';
 import type { Engine, EngineProgress } from './engines/engine.ts';
 import { inlineEngine } from './engines/inline.ts';
 import { localEngine } from './engines/local.ts';
-import { freezeRun } from './plan/freeze.ts';
-import type { FrozenRun } from './plan/plan-files.ts';
-import type { Phase } from './plan/tasks.ts';
 import type { Progress, Task as ProgressTask } from './progress.ts';
-import { tidy } from './tasks/commit.ts';
-import { removeAbandoned } from './tasks/output.ts';
 
 /** What a run needs beside its recipe. */
 export interface RunContext {

@@ -3,12 +3,12 @@ import { Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { redisMissing, startRedis } from '../bench/faults/redis-server.ts';
 import { curate } from '../pipeline/curate.ts';
+import { freezeRun } from '../pipeline/curation/plan/freeze.ts';
 import { redisConnection } from '../pipeline/engines/bullmq/connection.ts';
 import { queueNames } from '../pipeline/engines/bullmq/queues.ts';
 import { inlineEngine } from '../pipeline/engines/inline.ts';
 import { createRunWatch, quarantinedIn, rateOf } from '../pipeline/metrics/run-figures.ts';
 import { type MetricsServer, serveMetrics } from '../pipeline/metrics/serve.ts';
-import { freezeRun } from '../pipeline/plan/freeze.ts';
 import { poolConfig, quietRun, writePool } from './engines/pool.ts';
 import { temporaryFolder } from './support.ts';
 

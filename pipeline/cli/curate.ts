@@ -21,7 +21,7 @@ export function addCurate(program: Command, shell: Shell): void {
     .option('--memory <bytes>', 'what reading may hold at a time, such as 2GiB')
     .option('--json', 'print the report as JSON')
     .action(async (flags: CurateFlags) => {
-      const { freezeRun } = await import('../plan/freeze.ts');
+      const { freezeRun } = await import('../curation/plan/freeze.ts');
       const config = await recipeOf(flags);
       const target = await targetOf(flags.out);
       const context = runContext(shell, flags.config);

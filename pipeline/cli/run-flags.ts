@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { type Command, Option } from 'commander';
 import { StorageError } from '../../schemas/storage/errors.ts';
+import type { FrozenRun } from '../curation/plan/plan-files.ts';
 import type { Engine } from '../engines/engine.ts';
 import { ResumableError, UsageError } from '../errors.ts';
-import type { FrozenRun } from '../plan/plan-files.ts';
 import type { RunTarget } from '../publish-run.ts';
 import { printReport, publishTo, runContext, type Shell } from './shell.ts';
 import { countOf } from './sources.ts';
@@ -138,7 +138,7 @@ export async function resumable<Result>(
       throw new ResumableError(
         goOn === null ? 'stopped: nothing is planned yet' : `stopped; to go on: ${goOn}`,
       );
-    const { explained } = await import('../tasks/execute.ts');
+    const { explained } = await import('../curation/tasks/execute.ts');
     const found = explained(error, folder);
     const isOutside = found instanceof ResumableError || found instanceof StorageError;
     if (!isOutside || goOn === null) throw found;

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Config } from '../config.ts';
+import { type Phase, phases } from '../curation/plan/tasks.ts';
 import { UsageError } from '../errors.ts';
-import { type Phase, phases } from '../plan/tasks.ts';
 import {
   addEngineFlags,
   engineOf,
@@ -64,7 +64,7 @@ export function addRuns(program: Command, shell: Shell): void {
     .option('--memory <bytes>', 'what reading may hold at a time, such as 2GiB')
     .option('--json', 'print the plan as JSON')
     .action(async (flags: RecipeFlags & { out: string; config: string }) => {
-      const { freezeRun } = await import('../plan/freeze.ts');
+      const { freezeRun } = await import('../curation/plan/freeze.ts');
       const config = await recipeOf(flags);
       const run = await freezing(shell, flags.out, () =>
         freezeRun(config, flags.out, flags.config, runContext(shell, flags.config)),
@@ -99,7 +99,7 @@ export function addRuns(program: Command, shell: Shell): void {
     .option(...workers)
     .option('--json', 'print the report as JSON')
     .action(async (folder: string, flags: RunFlags) => {
-      const { openRun } = await import('../plan/plan-files.ts');
+      const { openRun } = await import('../curation/plan/plan-files.ts');
       const run = await openRun(folder);
       await finishAndReport(shell, run, await engineOf(run, flags, shell.log), flags);
     });
@@ -112,8 +112,8 @@ export function addRuns(program: Command, shell: Shell): void {
     .option('--memory <bytes>', 'what reading may hold at a time, such as 2GiB')
     .option('--json', 'print the report as JSON')
     .action(async (folder: string, flags: RecipeFlags) => {
-      const { prepareRetry } = await import('../retry.ts');
-      const { openRun } = await import('../plan/plan-files.ts');
+      const { prepareRetry } = await import('../curation/retry.ts');
+      const { openRun } = await import('../curation/plan/plan-files.ts');
       const { memoryFlag } = await import('../memory.ts');
       const { plan } = await openRun(folder);
       const config = flags.config === undefined ? plan.config : await recipeOf(flags);
@@ -144,7 +144,7 @@ export function addRuns(program: Command, shell: Shell): void {
     .argument('<run>', "the run's folder")
     .option('--json', 'print it as JSON')
     .action(async (folder: string, flags: { json?: boolean }) => {
-      const { statusLines, statusOf } = await import('../status.ts');
+      const { statusLines, statusOf } = await import('../curation/status.ts');
       const status = await statusOf(folder);
       printReport(status, statusLines(status), flags.json);
     });
@@ -159,8 +159,8 @@ async function runOrShare(shell: Shell, flags: ShareFlags): Promise<void> {
     throw new UsageError('--task-index and --of go together');
   if (config !== undefined && (of ?? 1) > 1)
     throw new UsageError('shares are of one plan: assay plan first, then assay run --plan');
-  const { freezeRun } = await import('../plan/freeze.ts');
-  const { openRun } = await import('../plan/plan-files.ts');
+  const { freezeRun } = await import('../curation/plan/freeze.ts');
+  const { openRun } = await import('../curation/plan/plan-files.ts');
   const run =
     config !== undefined && out !== undefined
       ? await freezing(shell, out, async () =>

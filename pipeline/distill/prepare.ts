@@ -4,8 +4,8 @@ import type { RecordBatch } from 'apache-arrow';
 import { decodeImages } from '../../stages/decode-images.ts';
 import { decodeNaflexImages } from '../../stages/decode-naflex-images.ts';
 import { curatedFacts, readCurated, type TeacherFacts } from '../../stages/read-curated.ts';
+import { createSpool, readSpool } from '../curation/spool.ts';
 import type { Progress } from '../progress.ts';
-import { createSpool, readSpool } from '../spool.ts';
 
 /** Curated rows decoded for one size of learner: read as often as there are epochs. */
 export interface PreparedRows {

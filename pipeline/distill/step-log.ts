@@ -2,7 +2,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
-import { createSpool, readSpool, type Spool } from '../spool.ts';
+import { createSpool, readSpool, type Spool } from '../curation/spool.ts';
 
 /** A record of a run's steps, which becomes a parquet file. */
 export interface StepLog {

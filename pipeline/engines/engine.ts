@@ -1,7 +1,7 @@
-import type { FrozenRun } from '../plan/plan-files.ts';
-import { type Phase, type PlannedTask, phases } from '../plan/tasks.ts';
-import { tasksOf } from '../tasks/execute.ts';
-import { doneIn } from '../tasks/output.ts';
+import type { FrozenRun } from '../curation/plan/plan-files.ts';
+import { type Phase, type PlannedTask, phases } from '../curation/plan/tasks.ts';
+import { tasksOf } from '../curation/tasks/execute.ts';
+import { doneIn } from '../curation/tasks/output.ts';
 
 /** How far a run is, as its engine sees it. */
 export interface EngineProgress {

@@ -1,5 +1,5 @@
-import type { FrozenRun } from '../plan/plan-files.ts';
-import { createTaskRunner } from '../tasks/execute.ts';
+import type { FrozenRun } from '../curation/plan/plan-files.ts';
+import { createTaskRunner } from '../curation/tasks/execute.ts';
 import { type Engine, runPhases } from './engine.ts';
 
 /** Runs the tasks one after the other in this process: the reference, for programs and tests that want no other process. */

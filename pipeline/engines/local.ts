@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import PQueue from 'p-queue';
-import type { FrozenRun } from '../plan/plan-files.ts';
-import type { PlannedTask } from '../plan/tasks.ts';
+import type { FrozenRun } from '../curation/plan/plan-files.ts';
+import type { PlannedTask } from '../curation/plan/tasks.ts';
 import { type Engine, type EngineOptions, type PhaseWork, runPhases } from './engine.ts';
 import type { ProcessOptions } from './processes.ts';
 import { createTaskHandler, type TaskHandler } from './task-handler.ts';

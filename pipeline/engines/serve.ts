@@ -1,5 +1,5 @@
-import type { Units } from '../tasks/context.ts';
-import type { TaskReference, TaskRunner } from '../tasks/execute.ts';
+import type { Units } from '../curation/tasks/context.ts';
+import type { TaskReference, TaskRunner } from '../curation/tasks/execute.ts';
 
 /** What a process that runs tasks is asked: one task after another. */
 export interface TaskRequest {

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { FrozenRun } from '../curation/plan/plan-files.ts';
+import { type Phase, phases } from '../curation/plan/tasks.ts';
+import { tasksOf } from '../curation/tasks/execute.ts';
+import { doneIn } from '../curation/tasks/output.ts';
 import { ResumableError } from '../errors.ts';
-import type { FrozenRun } from '../plan/plan-files.ts';
-import { type Phase, phases } from '../plan/tasks.ts';
-import { tasksOf } from '../tasks/execute.ts';
-import { doneIn } from '../tasks/output.ts';
 import { type Engine, type EngineOptions, runPhases } from './engine.ts';
 import { runInProcesses, withHandler } from './local.ts';
 import type { ProcessOptions } from './processes.ts';

@@ -1,9 +1,9 @@
+import type { FrozenRun } from '../curation/plan/plan-files.ts';
+import { nameOfTask, type PlannedTask } from '../curation/plan/tasks.ts';
+import type { Units } from '../curation/tasks/context.ts';
+import { unitsOf } from '../curation/tasks/execute.ts';
+import { removeAbandoned } from '../curation/tasks/output.ts';
 import { ResumableError, UsageError } from '../errors.ts';
-import type { FrozenRun } from '../plan/plan-files.ts';
-import { nameOfTask, type PlannedTask } from '../plan/tasks.ts';
-import type { Units } from '../tasks/context.ts';
-import { unitsOf } from '../tasks/execute.ts';
-import { removeAbandoned } from '../tasks/output.ts';
 import { type Outcome, openProcesses, type ProcessApart, type ProcessOptions } from './processes.ts';
 
 /** Runs tasks in processes, and sees to those that fail or end their process. */

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { createTaskRunner } from '../tasks/execute.ts';
+import { createTaskRunner } from '../curation/tasks/execute.ts';
 import { serveTasks } from './serve.ts';
 
 // Images are decoded several at a time, and by several processes: one thread each is enough.

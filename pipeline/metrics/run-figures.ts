@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
-import { type FrozenRun, openRun } from '../plan/plan-files.ts';
-import { isReadTask, type Phase, phases } from '../plan/tasks.ts';
-import { tasksOf } from '../tasks/execute.ts';
-import { workLayout } from '../tasks/layout.ts';
-import { doneIn, readRecord, type TaskRecord } from '../tasks/output.ts';
+import { type FrozenRun, openRun } from '../curation/plan/plan-files.ts';
+import { isReadTask, type Phase, phases } from '../curation/plan/tasks.ts';
+import { tasksOf } from '../curation/tasks/execute.ts';
+import { workLayout } from '../curation/tasks/layout.ts';
+import { doneIn, readRecord, type TaskRecord } from '../curation/tasks/output.ts';
 import type { RunFigures } from './registry.ts';
 
 /** Runs that are watched: their figures are read from their folders each time, records that were read before aside. */

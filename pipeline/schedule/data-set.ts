@@ -4,9 +4,9 @@ import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import type { Config } from '../config.ts';
+import { outcomeOf } from '../curation/plan/plan-files.ts';
 import { UsageError } from '../errors.ts';
 import { isAlive } from '../is-alive.ts';
-import { outcomeOf } from '../plan/plan-files.ts';
 import { writeJson } from '../run-folder.ts';
 
 /** One run that a data set grew by. */

@@ -1,11 +1,11 @@
 import { copyFile, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { glob } from 'tinyglobby';
-import { type Database, openDatabase, relationOf } from '../duplicates/database.ts';
-import type { FrozenRun } from '../plan/plan-files.ts';
+import { type Database, openDatabase, relationOf } from '../curation/duplicates/database.ts';
+import type { FrozenRun } from '../curation/plan/plan-files.ts';
+import { keptName } from '../curation/tasks/decide.ts';
+import { factFiles, workLayout } from '../curation/tasks/layout.ts';
 import { exactly, parquetOf, quoted } from '../sql-text.ts';
-import { keptName } from '../tasks/decide.ts';
-import { factFiles, workLayout } from '../tasks/layout.ts';
 import { dataSetLayout } from './data-set.ts';
 
 /** What is kept of a run's rows beside their facts, where its recipe made it. */

@@ -10,10 +10,10 @@ import {
   takeRows,
   withColumns,
 } from '../../schemas/batches.ts';
+import { createSpool, readSpool } from '../curation/spool.ts';
 import type { PairEmbedder } from '../distill/evaluate.ts';
 import type { PreparedRows } from '../distill/prepare.ts';
 import type { Progress } from '../progress.ts';
-import { createSpool, readSpool } from '../spool.ts';
 
 /** How finely similarities are counted: bins over [-1, 1]. */
 const bins = 4096;

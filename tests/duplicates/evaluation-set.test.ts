@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { Binary, Utf8 } from 'apache-arrow';
 import { describe, expect, it } from 'vitest';
-import { readEvaluationSet } from '../../pipeline/duplicates/evaluation-set.ts';
+import { readEvaluationSet } from '../../pipeline/curation/duplicates/evaluation-set.ts';
 import { batchOf } from '../../schemas/batches.ts';
 import { openShard } from '../../schemas/parquet-reader.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';

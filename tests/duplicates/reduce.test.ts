@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Int64, Utf8 } from 'apache-arrow';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ReduceOptions, type Reduction, reduceFacts } from '../../pipeline/reduce.ts';
+import { type ReduceOptions, type Reduction, reduceFacts } from '../../pipeline/curation/reduce.ts';
 import { batchOf } from '../../schemas/batches.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
 import { createRandom } from '../../schemas/random.ts';

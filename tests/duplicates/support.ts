@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { colourBytes, cropCount } from '../../models/duplicates/fingerprint.ts';
-import { openFingerprintFile } from '../../pipeline/duplicates/fingerprint-file.ts';
-import { openFacts } from '../../pipeline/facts.ts';
+import { openFingerprintFile } from '../../pipeline/curation/duplicates/fingerprint-file.ts';
+import { openFacts } from '../../pipeline/curation/facts.ts';
 import { withColumns } from '../../schemas/batches.ts';
 import { createRandom } from '../../schemas/random.ts';
 import { curatedTypes, rowTypes } from '../../schemas/rows.ts';

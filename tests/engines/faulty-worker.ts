@@ -1,14 +1,14 @@
 import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { serveTasks } from '../../pipeline/engines/serve.ts';
-import { openRun } from '../../pipeline/plan/plan-files.ts';
+import { openRun } from '../../pipeline/curation/plan/plan-files.ts';
 import {
   createTaskRunner,
   type ExecuteOptions,
   type TaskReference,
   tasksOf,
   unitsOf,
-} from '../../pipeline/tasks/execute.ts';
+} from '../../pipeline/curation/tasks/execute.ts';
+import { serveTasks } from '../../pipeline/engines/serve.ts';
 
 /** What goes wrong, and how often; of a row group or a batch whenever a process is to read it. */
 export interface Fault {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { readFrom, withImages, withoutImageBytes } from '../../pipeline/tasks/images.ts';
+import { readFrom, withImages, withoutImageBytes } from '../../pipeline/curation/tasks/images.ts';
 import { takeRows, withColumns } from '../../schemas/batches.ts';
 import { inputKind } from '../../schemas/presets.ts';
 import { imageBytes } from '../../schemas/provenance.ts';

@@ -6,7 +6,7 @@ import type { RgbImage } from '../../models/images.ts';
 import { loadOwlModel } from '../../models/owl/model.ts';
 import { createOwlTokenizer } from '../../models/owl/tokenizer.ts';
 import { parseConfig } from '../../pipeline/config.ts';
-import { openDetector } from '../../pipeline/region-detector.ts';
+import { openDetector } from '../../pipeline/curation/region-detector.ts';
 import { type Categories, type Detection, noCategories } from '../../stages/regions/detector.ts';
 import { createOwlDetector, imageBox, owlDetectorOptionsSchema } from '../../stages/regions/owl-detector.ts';
 import { temporaryFolder } from '../support.ts';

@@ -11,8 +11,8 @@ import {
 import { pack } from 'tar-stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { readSafetensors, writeSafetensors } from '../../models/safetensors.ts';
+import { readEvaluationSet } from '../../pipeline/curation/duplicates/evaluation-set.ts';
 import { prepareRows } from '../../pipeline/distill/prepare.ts';
-import { readEvaluationSet } from '../../pipeline/duplicates/evaluation-set.ts';
 import { resolveFile, resolveInput, resolveShards } from '../../pipeline/inputs.ts';
 import { silentProgress } from '../../pipeline/progress.ts';
 import { fileFacts } from '../../pipeline/run-folder.ts';

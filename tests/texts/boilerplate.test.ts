@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { openFacts } from '../../pipeline/facts.ts';
-import { type Reduction, reduceFacts } from '../../pipeline/reduce.ts';
-import type { BoilerplateSearch } from '../../pipeline/texts/boilerplate.ts';
-import { hostOf } from '../../pipeline/texts/text-file.ts';
+import { openFacts } from '../../pipeline/curation/facts.ts';
+import { type Reduction, reduceFacts } from '../../pipeline/curation/reduce.ts';
+import type { BoilerplateSearch } from '../../pipeline/curation/texts/boilerplate.ts';
+import { hostOf } from '../../pipeline/curation/texts/text-file.ts';
 import { batchOf } from '../../schemas/batches.ts';
 import { createRandom } from '../../schemas/random.ts';
 import { curatedTypes, provenanceTypes, rowTypes } from '../../schemas/rows.ts';

@@ -1,9 +1,9 @@
 import type { FlowProducer } from 'bullmq';
+import { openRun } from '../../curation/plan/plan-files.ts';
+import { phases } from '../../curation/plan/tasks.ts';
+import { tasksOf } from '../../curation/tasks/execute.ts';
+import { doneIn } from '../../curation/tasks/output.ts';
 import { UsageError } from '../../errors.ts';
-import { openRun } from '../../plan/plan-files.ts';
-import { phases } from '../../plan/tasks.ts';
-import { tasksOf } from '../../tasks/execute.ts';
-import { doneIn } from '../../tasks/output.ts';
 import { type GateJob, gateFlow } from './queues.ts';
 
 /** Tasks of one flow, which is one transaction of Redis. */

@@ -1,6 +1,6 @@
 import type { FlowJob } from 'bullmq';
 import { z } from 'zod';
-import { type Phase, type PlannedTask, phases } from '../../plan/tasks.ts';
+import { type Phase, type PlannedTask, phases } from '../../curation/plan/tasks.ts';
 
 /** The queue of tasks, which workers take from, and the one of gates, which stand between the phases of runs. */
 export const queueNames = { tasks: 'assay-tasks', gates: 'assay-gates' } as const;

@@ -1,10 +1,10 @@
 import { type SandboxedJob, UnrecoverableError, WaitingError } from 'bullmq';
 import sharp from 'sharp';
 import { redact } from '../../../schemas/redact.ts';
+import { openRun } from '../../curation/plan/plan-files.ts';
+import { createTaskRunner, tasksOf } from '../../curation/tasks/execute.ts';
+import { readRecord, type TaskRecord } from '../../curation/tasks/output.ts';
 import { ResumableError, UsageError } from '../../errors.ts';
-import { openRun } from '../../plan/plan-files.ts';
-import { createTaskRunner, tasksOf } from '../../tasks/execute.ts';
-import { readRecord, type TaskRecord } from '../../tasks/output.ts';
 import { createTaskHandler } from '../task-handler.ts';
 import { type TaskJob, taskJobSchema } from './queues.ts';
 import { assertUnderRoots, sandboxSettingsSchema, settingsVariable } from './roots.ts';

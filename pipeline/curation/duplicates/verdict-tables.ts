@@ -1,0 +1,141 @@
+import { join } from 'node:path';
+import type { Verdict } from '../../../schemas/verdicts.ts';
+import type { DuplicatesOf } from '../../../stages/deduplicate.ts';
+import type { BoilerplateOf, BoilerplateText } from '../../../stages/drop-boilerplate.ts';
+import { type Nearness, nearnessThreshold, nearnessValue } from '../../../stages/duplicates/nearness.ts';
+import type { PlannedVerdicts } from '../../../stages/duplicates/planned-verdicts.ts';
+import { quoted } from '../../sql-text.ts';
+import { balanceVerdict } from '../balance/reduce.ts';
+import { type Bound, type Database, relationOf } from './database.ts';
+
+/** What near is, for the verdicts' values; null where only equal bytes count. */
+export interface VerdictNearness {
+  readonly near: Nearness | null;
+  readonly evaluation: Nearness | null;
+}
+
+/** What a reduction says of rows, one table a stage. */
+export interface Verdicts {
+  readonly contaminatedOf: PlannedVerdicts;
+  readonly boilerplateOf: BoilerplateOf;
+  readonly duplicatesOf: DuplicatesOf;
+  readonly unbalancedOf: PlannedVerdicts;
+}
+
+/** The tables of verdicts, as the reduction's own tables make them: id, shard, row_group, row, and what was found. */
+const tables = {
+  contaminated: `SELECT id, shard, row_group, "row", evaluation_key, distance, colours
+    FROM ranked JOIN contaminated USING (rep_id)`,
+  duplicates: `SELECT grouped.id, shard, row_group, "row", kept_key, sha256 = kept_sha256 AS exact, through, distance, colours
+    FROM grouped LEFT JOIN closest ON closest.id = grouped.rep_id WHERE grouped.id <> kept_id`,
+  unbalanced: `SELECT id, shard, row_group, "row", u.draw, probability, matched
+    FROM unbalanced u JOIN available USING (id)`,
+  boilerplate: 'SELECT id, shard, row_group, "row", place, images, threshold, host FROM boilerplate',
+} as const;
+
+type TableName = keyof typeof tables;
+
+/** Asks one row group of the tables after the other. */
+type Ask = (table: TableName, shard: string, rowGroup: number) => Promise<readonly Found[]>;
+type Found = Readonly<Record<string, unknown>>;
+
+/** Verdicts by the tables of a reduction, which are asked once a row group. */
+export function askDatabase(database: Database, isBalanced: boolean, nearness: VerdictNearness): Verdicts {
+  return verdictsBy(async (table, shard, rowGroup) => {
+    if (table === 'unbalanced' && !isBalanced) return [];
+    const values: Bound = { shard, rowGroup };
+    const where = 'shard = $shard AND row_group = $rowGroup';
+    return database.rows(`SELECT * FROM (${tables[table]}) WHERE ${where} ORDER BY ALL`, values);
+  }, nearness);
+}
+
+/** Writes the verdicts of a reduction to a folder, in the order of the ids, so that a range of rows finds its own. */
+export async function saveVerdicts(database: Database, isBalanced: boolean, folder: string): Promise<void> {
+  for (const [name, sql] of Object.entries(tables)) {
+    if (name === 'unbalanced' && !isBalanced) continue;
+    const to = quoted(join(folder, `${name}.parquet`));
+    await database.run(
+      `COPY (SELECT * FROM (${sql}) ORDER BY ALL) TO ${to} (FORMAT parquet, ROW_GROUP_SIZE 8192)`,
+    );
+  }
+}
+
+/** Reads the saved verdicts of the rows of ids [from, to): no more than those are held. */
+export async function readVerdicts(
+  database: Database,
+  folder: string,
+  { from, to }: { readonly from: number; readonly to: number },
+  isBalanced: boolean,
+  nearness: VerdictNearness,
+): Promise<Verdicts> {
+  const held = new Map<string, Found[]>();
+  const keyOf = (table: string, shard: unknown, rowGroup: unknown) =>
+    `${table}\u0000${rowGroup}\u0000${shard}`;
+  for (const name of Object.keys(tables)) {
+    if (name === 'unbalanced' && !isBalanced) continue;
+    const rows = await database.rows(
+      `SELECT * FROM ${relationOf(join(folder, `${name}.parquet`))}
+       WHERE id >= ${from}::BIGINT AND id < ${to}::BIGINT ORDER BY ALL`,
+    );
+    for (const row of rows) {
+      const key = keyOf(name, row.shard, row.row_group);
+      const list = held.get(key) ?? [];
+      held.set(key, list);
+      list.push(row);
+    }
+  }
+  return verdictsBy(
+    async (table, shard, rowGroup) => held.get(keyOf(table, shard, rowGroup)) ?? [],
+    nearness,
+  );
+}
+
+function verdictsBy(ask: Ask, { near, evaluation }: VerdictNearness): Verdicts {
+  const by =
+    <V extends Verdict>(table: TableName, verdictOf: (row: Found) => V) =>
+    async (shard: string, rowGroup: number): Promise<ReadonlyMap<number, V>> =>
+      new Map((await ask(table, shard, rowGroup)).map((row) => [Number(row.row), verdictOf(row)]));
+  return {
+    contaminatedOf: by('contaminated', (row) => contamination(row, evaluation)),
+    duplicatesOf: by('duplicates', (row) => duplicate(row, near)),
+    unbalancedOf: by('unbalanced', balanceVerdict),
+    async boilerplateOf(shard, rowGroup) {
+      const rows = new Map<number, BoilerplateText[]>();
+      for (const { row, place, images, threshold, host } of await ask('boilerplate', shard, rowGroup)) {
+        const texts = rows.get(Number(row)) ?? [];
+        rows.set(Number(row), texts);
+        texts.push({
+          place: Number(place),
+          images: Number(images),
+          threshold: Number(threshold),
+          host: host === null ? null : String(host),
+        });
+      }
+      return rows;
+    },
+  };
+}
+
+function duplicate(row: Found, near: Nearness | null) {
+  const kept = String(row.kept_key);
+  if (row.exact === true || near === null) {
+    return { reason: 'exact-duplicate', value: `of ${kept}`, kept } as const;
+  }
+  const value =
+    row.distance === null
+      ? `of ${kept}: through rows that are left out`
+      : nearnessValue(kept, nearnessOf(row), near, String(row.through));
+  return { reason: 'near-duplicate', value, threshold: nearnessThreshold(near), kept } as const;
+}
+
+function contamination(row: Found, nearness: Nearness | null) {
+  const of = String(row.evaluation_key);
+  const isExact = row.distance === null || nearness === null;
+  if (isExact) return { reason: 'near-evaluation', value: `of ${of}: the same bytes` };
+  const value = nearnessValue(of, nearnessOf(row), nearness);
+  return { reason: 'near-evaluation', value, threshold: nearnessThreshold(nearness) };
+}
+
+function nearnessOf(row: Found) {
+  return { distance: Number(row.distance), colours: Number(row.colours) };
+}
