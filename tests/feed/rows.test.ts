@@ -28,7 +28,11 @@ async function writeShard(path: string, d: number, distinct: number): Promise<vo
           values: rows.map((i) => ({ bytes: new Uint8Array(i % 50).fill(i % 256), path: null })),
         },
         language: { type: curatedTypes.language, values: rows.map((i) => (i % 3 === 0 ? 'de' : 'en')) },
-        text: { type: curatedTypes.text, values: rows.map((i) => (i % 7 === 0 ? null : `text ${i} ü`)) },
+        // Some at first, then all: a page of one run of missing values.
+        text: {
+          type: curatedTypes.text,
+          values: rows.map((i) => (i % 7 === 0 || i >= 450 ? null : `text ${i} ü`)),
+        },
         teacher_image: halves(),
         teacher_text: halves(),
         locca: {

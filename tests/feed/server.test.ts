@@ -172,6 +172,20 @@ describe('selections', () => {
     for (const answer of answers) expect(list(answer as Table, 'index')).toEqual(list(whole, 'index'));
   });
 
+  it('of ranks that disagree are refused to the later one, and change nothing', async () => {
+    const { url, client } = await served();
+    const ask = (rank: number, world: number, learner: ReturnType<typeof learnerOf>) =>
+      new Feed(url, { rank, world, retries: 0 }).select(0, learner);
+    // The first of two waits for the rest of its world: what is answered is the other.
+    await expect(Promise.race([ask(0, 2, learnerOf(6)), ask(0, 3, learnerOf(4))])).rejects.toThrow(
+      /409: step 0 is being scored by (2 trainers, not by 3|3 trainers, not by 2)/,
+    );
+    const scales = [10, 11].map((scale, rank) => ask(rank, 2, { ...learnerOf(6), scale }));
+    for (const answer of scales) answer.catch(() => {});
+    await expect(Promise.race(scales)).rejects.toThrow(/4(09|22): .*(another dimension, scale|scored by 3)/);
+    expect(await client.status()).toMatchObject({ step: 0 });
+  });
+
   it('go on where a feed was stopped, and from an earlier step where it is told to', async () => {
     const run = newRun();
     const first = await served(run);
