@@ -1,9 +1,11 @@
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Field, Float64, Int64, List, Utf8 } from 'apache-arrow';
+import { Field, Float64, Int32, Int64, List, Utf8 } from 'apache-arrow';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { balanceRows, balanceVerdict } from '../../pipeline/curation/balance/reduce.ts';
 import { openDatabase } from '../../pipeline/curation/duplicates/database.ts';
+import { idsOfTask } from '../../pipeline/curation/plan/tasks.ts';
 import { batchOf } from '../../schemas/batches.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
 import { createRandom } from '../../schemas/random.ts';
@@ -177,14 +179,18 @@ const options = balanceOptionsSchema.parse({
   termsMinInformation: 0.5,
 });
 
+/** Files of terms as the tasks of a run leave them: a folder a task, whose rows are numbered from 0. */
 async function unbalanced(rows: readonly Row[], files: number, asked = options) {
   const folder = await temporaryFolder();
+  const named = new Map<bigint, Row>();
   for (let f = 0; f < files; f += 1) {
-    const writer = await openParquetWriter(join(folder, `${f}.parquet`));
-    const own = rows.map((row, id) => ({ ...row, id })).filter((_, i) => i % files === f);
+    await mkdir(join(folder, `task${f}`));
+    const writer = await openParquetWriter(join(folder, `task${f}`, 'terms.parquet'));
+    const own = rows.filter((_, i) => i % files === f);
+    for (const [i, row] of own.entries()) named.set(BigInt(f * idsOfTask + i), row);
     await writer.write(
       batchOf({
-        id: { type: new Int64(), values: own.map(({ id }) => BigInt(id)) },
+        id: { type: new Int64(), values: own.map((_, i) => BigInt(i)) },
         balance_draw: { type: new Float64(), values: own.map(({ key }) => balanceDraw(key, 1)) },
         terms: {
           type: new List(new Field('element', new Utf8(), true)),
@@ -194,22 +200,33 @@ async function unbalanced(rows: readonly Row[], files: number, asked = options) 
     );
     await writer.close();
   }
+  const tasks = await openParquetWriter(join(folder, 'plan.parquet'));
+  const places = Array.from({ length: files }, (_, f) => f);
+  await tasks.write(
+    batchOf({
+      phase: { type: new Utf8(), values: places.map(() => 'admit') },
+      position: { type: new Int32(), values: places },
+      id: { type: new Utf8(), values: places.map((f) => `task${f}`) },
+    }),
+  );
+  await tasks.close();
   const database = await openDatabase(folder);
   await database.run('CREATE TABLE available (id BIGINT, language VARCHAR, draw DOUBLE)');
   await database.append('available', async (appender) => {
-    rows.forEach(({ language }, id) => {
-      appender.appendBigInt(BigInt(id));
+    for (const [id, { language }] of named) {
+      appender.appendBigInt(id);
       appender.appendVarchar(language);
       appender.appendDouble(0.5);
       appender.endRow();
-    });
+    }
   });
-  const plan = await balanceRows(database, { ...asked, terms: join(folder, '*.parquet') });
+  const terms = { glob: join(folder, '*', 'terms.parquet'), tasks: join(folder, 'plan.parquet') };
+  const plan = await balanceRows(database, { ...asked, terms });
   const found = await database.rows('SELECT * FROM unbalanced');
   database.close();
   return {
     plan,
-    dropped: new Map(found.map((row) => [rows[Number(row.id)]?.key ?? '', balanceVerdict(row).value])),
+    dropped: new Map(found.map((row) => [named.get(row.id as bigint)?.key ?? '', balanceVerdict(row).value])),
   };
 }
 
