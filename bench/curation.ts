@@ -87,7 +87,12 @@ export async function benchCuration({
     const checkpoint = resolve(teacher ?? demo.teacher?.checkpoint ?? '');
     const config = {
       ...demo,
-      input: { memory: 2 ** 31, ...demo.input, shards: [join(files.pool, 'shards')] },
+      input: {
+        preset: 'webli' as const,
+        batchRows: 256,
+        ...demo.input,
+        shards: [join(files.pool, 'shards')],
+      },
       teacher: { partWeight: 0, ...demo.teacher, checkpoint },
       mix: { ...demo.mix, enabled: false },
     };

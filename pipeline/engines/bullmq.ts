@@ -148,9 +148,10 @@ function watcher({ run, tasks }: Driver, watched: readonly Phase[], tell: Engine
   let at = 0;
   return async (): Promise<void> => {
     for (let phase = watched[at]; phase !== undefined; phase = watched[at]) {
-      if ((await doneIn(run.folder, 'commit')).size > 0) return;
-      const planned = await tasksOf(run, phase);
-      const done = await doneIn(run.folder, phase);
+      const isOver = (await doneIn(run.folder, 'commit')).size > 0;
+      // Of a run that is over the records are cleared away, and with them how many shards it wrote.
+      const planned = isOver ? run.tasks(phase) : await tasksOf(run, phase);
+      const done = isOver ? new Set(planned.map(({ id }) => id)) : await doneIn(run.folder, phase);
       const worked = new Map<string, number>();
       for (const job of await tasks.getJobs(['active'])) {
         if (typeof job?.progress === 'number') worked.set(job.data.task, job.progress);

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import PQueue from 'p-queue';
 import { planBands } from '../../../models/duplicates/bands.ts';
 import { shardNames } from '../../../stages/read-shards/keys.ts';
-import type { Config } from '../../config.ts';
+import { type Config, configSchema } from '../../config.ts';
 import { UsageError } from '../../errors.ts';
 import { resolveInput, resolveShards } from '../../inputs.ts';
 import { type Progress, silentProgress } from '../../progress.ts';
@@ -91,7 +91,9 @@ export async function planRun(
   configPath: string,
   { context = quietly, seen }: { readonly context?: PlanContext; readonly seen?: SeenBefore } = {},
 ): Promise<Plan> {
-  const config = readsImages(given) ? given : withoutImages(given);
+  // As it is read back: the same recipe has one hash, in whatever order its keys were given.
+  const asked = configSchema.parse(given);
+  const config = readsImages(asked) ? asked : withoutImages(asked);
   if (!config.input) throw new UsageError(`${configPath}: input.shards: required to curate`);
   const shards = await resolveInput(config.input, configPath);
   const files = await filesOf(config, configPath, context);
@@ -105,15 +107,15 @@ export async function planRun(
     earlierRows: earlier?.rows ?? 0,
     recipe: digestOf([recipeOfReading(config, files), version]),
     outcome: earlier
-      ? digestOf([outcomeDigest(given, files), ...earlier.plans])
-      : outcomeDigest(given, files),
+      ? digestOf([outcomeDigest(asked, files), ...earlier.plans])
+      : outcomeDigest(asked, files),
     evaluation: config.decontaminate
       ? await evaluationIdentity(config.decontaminate, files.evaluation)
       : null,
     bands: (rows) => Math.max(0, ...radii.map((r) => planBands(r, Math.max(1, rows)).bands.length)),
   });
   const at = new Date().toISOString();
-  const plan = { version, config: given, configPath, files, ...(earlier ? { earlier } : {}), at, tasks };
+  const plan = { version, config: asked, configPath, files, ...(earlier ? { earlier } : {}), at, tasks };
   return { ...plan, hash: planHash(plan) };
 }
 

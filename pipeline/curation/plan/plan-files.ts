@@ -236,6 +236,12 @@ export async function planExists(folder: string): Promise<boolean> {
   return (await stat(workLayout(folder).plan).catch(() => null)) !== null;
 }
 
+/** What is wrong with a file, in one line: of one that has another shape the first key that does. */
+function whyNot(error: Error): string {
+  const [issue] = error instanceof z.ZodError ? error.issues : [];
+  return issue ? `${issue.path.join('.')}: ${issue.message}` : (error.message.split('\n')[0] ?? '');
+}
+
 /** Reads the plan of a run's folder. Throws a {@link UsageError} when there is none, or it isn't what it says it is. */
 export async function openRun(folder: string): Promise<FrozenRun> {
   const layout = workLayout(folder);
@@ -248,7 +254,7 @@ export async function openRun(folder: string): Promise<FrozenRun> {
     const frozen = { ...raw, config: configSchema.parse(raw.config) };
     plan = { ...frozen, tasks: await tasksOfPlan(folder, frozen) };
   } catch (error) {
-    throw new UsageError(`${folder}: its plan can't be read: ${(error as Error).message.split('\n')[0]}`);
+    throw new UsageError(`${folder}: its plan can't be read: ${whyNot(error as Error)}`);
   }
   if (planHash(plan) !== plan.hash) {
     throw new UsageError(
