@@ -83,6 +83,7 @@ async function ask(sql: string): Promise<unknown[]> {
 }
 
 describe('the guides', () => {
+  const built = new Set<string>();
   for (const name of guides) {
     it(`${name}: every recipe, command and question works, in order`, async () => {
       if (name === 'inspect.md') await linkDemo();
@@ -95,6 +96,9 @@ describe('the guides', () => {
         } else if (language === 'sh') {
           const words = wordsOf(text.replace('--rows 2000', '--rows 200'));
           expect(words.slice(0, 2)).toEqual(['npx', 'assay']);
+          // Guides begin with the same data: it is there already.
+          if (words.includes('sources') && built.has(text)) continue;
+          built.add(text);
           const { stdout } = await execute(process.execPath, [program, ...words.slice(2)], { cwd: folder });
           expect(stdout.length).toBeGreaterThan(20);
         } else if (language === 'sql') {
