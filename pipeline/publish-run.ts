@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstat } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { glob } from 'tinyglobby';
@@ -8,12 +8,14 @@ import { absoluteLocation, isS3, joinLocation } from '../schemas/storage/locatio
 import { storageOf, streamObject } from '../schemas/storage/open-storage.ts';
 import type { Storage } from '../schemas/storage/storage.ts';
 import { UsageError } from './errors.ts';
-import { type FileFacts, fileFacts } from './run-folder.ts';
+import { type FileFacts, fileFacts, writeText } from './run-folder.ts';
 
 /** Where a run's files are made, and what brings them to where they were asked for. */
 export interface RunTarget {
   /** The folder on this machine. */
   readonly folder: string;
+  /** The place in an object store; null where the folder is all. */
+  readonly location: string | null;
   /** Brings the finished run to its place; null where it is there already. Throws a {@link StorageError}. */
   publish(signal: AbortSignal): Promise<PublishReport | null>;
 }
@@ -44,6 +46,8 @@ export interface PublishPlan {
   readonly remove: readonly string[];
 }
 
+/** The file of a run's working folder that says where the run is to go. */
+const targetName = 'target';
 /** Says that a run is being brought here: it may be gone on with, and is no run yet. */
 const unfinished = 'unfinished.json';
 /** A reader that finds these finds all the rest; the manifest is the last. */
@@ -60,7 +64,7 @@ const localFolder = '.assay';
 export async function openRunTarget(out: string): Promise<RunTarget> {
   if (!isS3(out)) {
     const folder = /^file:\/\//i.test(out) ? absoluteLocation(out) : out;
-    return { folder, publish: async () => null };
+    return { folder, location: null, publish: async () => null };
   }
   const location = placeOf(out);
   const there = await publishedFiles(await storageOf(location), location, false);
@@ -71,7 +75,22 @@ export async function openRunTarget(out: string): Promise<RunTarget> {
     );
   }
   const folder = join(localFolder, localName(location));
-  return { folder, publish: (signal) => publishRun(folder, location, signal) };
+  return placeFor(folder, location);
+}
+
+function placeFor(folder: string, location: string): RunTarget {
+  return { folder, location, publish: (signal) => publishRun(folder, location, signal) };
+}
+
+/** Writes down in a planned run's folder where its files are to go, for who goes on with it. */
+export async function rememberTarget({ folder, location }: RunTarget): Promise<void> {
+  if (location !== null) await writeText(join(folder, 'work', targetName), location);
+}
+
+/** The place that a run's files are to go to; undefined where that is its folder. */
+export async function rememberedTarget(folder: string): Promise<RunTarget | undefined> {
+  const location = await readFile(join(folder, 'work', targetName), 'utf8').catch(() => null);
+  return location === null ? undefined : placeFor(folder, location);
 }
 
 function placeOf(out: string): string {
@@ -138,7 +157,11 @@ export function planPublication(local: readonly FileFacts[], there: readonly Pub
   const known = new Map(there.map((file) => [file.name, file]));
   const isThere = ({ path, bytes, sha256 }: FileFacts) =>
     known.get(path)?.bytes === bytes && known.get(path)?.sha256 === sha256;
-  const folders = new Set(local.flatMap(({ path }) => (path.includes('/') ? [topOf(path)] : [])));
+  const folders = new Set([
+    // A run that kept nothing has none of these, and the one before may have.
+    ...['shards', 'lineage', 'dropped', 'quarantine'],
+    ...local.flatMap(({ path }) => (path.includes('/') ? [topOf(path)] : [])),
+  ]);
   const names = new Set(local.map(({ path }) => path));
   const rank = ({ path }: FileFacts) => lastNames.indexOf(path);
   const missing = local.filter((file) => !isThere(file));

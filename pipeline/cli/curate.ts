@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { engineOf, finishAndReport, freezing, type RunFlags, targetOf } from './run-flags.ts';
+import { engineOf, finishAndReport, freezeTo, type RunFlags } from './run-flags.ts';
 import { recipeOf } from './runs.ts';
-import { runContext, type Shell } from './shell.ts';
+import type { Shell } from './shell.ts';
 import { countOf } from './sources.ts';
 
 interface CurateFlags extends RunFlags {
@@ -21,13 +21,7 @@ export function addCurate(program: Command, shell: Shell): void {
     .option('--memory <bytes>', 'what reading may hold at a time, such as 2GiB')
     .option('--json', 'print the report as JSON')
     .action(async (flags: CurateFlags) => {
-      const { freezeRun } = await import('../curation/plan/freeze.ts');
-      const config = await recipeOf(flags);
-      const target = await targetOf(flags.out);
-      const context = runContext(shell, flags.config);
-      const run = await freezing(shell, target.folder, () =>
-        freezeRun(config, target.folder, flags.config, context),
-      );
-      await finishAndReport(shell, run, await engineOf(run, flags, shell.log), flags, target);
+      const run = await freezeTo(shell, flags.out, flags.config, await recipeOf(flags));
+      await finishAndReport(shell, run, await engineOf(run, flags, shell.log), flags);
     });
 }

@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { type Command, Option } from 'commander';
 import { StorageError } from '../../schemas/storage/errors.ts';
+import { useStorage } from '../../schemas/storage/open-storage.ts';
+import type { Config } from '../config.ts';
 import type { FrozenRun } from '../curation/plan/plan-files.ts';
 import type { Engine } from '../engines/engine.ts';
 import { ResumableError, UsageError } from '../errors.ts';
-import type { RunTarget } from '../publish-run.ts';
 import { printReport, publishTo, runContext, type Shell } from './shell.ts';
 import { countOf } from './sources.ts';
 
@@ -67,10 +68,25 @@ export function engineOf(run: FrozenRun, flags: RunFlags, log: Shell['log']): Pr
   return open(workersOf(run, flags), flags, log);
 }
 
-/** The place that `--out` names: a folder, or one of this machine whose files go to an object store at the end. */
-export async function targetOf(out: string): Promise<RunTarget> {
-  const { openRunTarget } = await import('../publish-run.ts');
-  return openRunTarget(out);
+/**
+ * Freezes a run where `--out` says: in a folder, or in one of this machine whose files go to an object store at the end.
+ * Throws as planning does.
+ */
+export async function freezeTo(
+  shell: Shell,
+  out: string,
+  configPath: string,
+  config: Config,
+): Promise<FrozenRun> {
+  const { freezeRun } = await import('../curation/plan/freeze.ts');
+  const { openRunTarget, rememberTarget } = await import('../publish-run.ts');
+  const target = await openRunTarget(out);
+  const context = runContext(shell, configPath);
+  return freezing(shell, target.folder, async () => {
+    const run = await freezeRun(config, target.folder, configPath, context);
+    await rememberTarget(target);
+    return run;
+  });
 }
 
 /**
@@ -82,7 +98,6 @@ export async function finishAndReport(
   run: FrozenRun,
   engine: Engine,
   flags: RunFlags,
-  target?: RunTarget,
 ): Promise<void> {
   const { finishRun } = await import('../curate.ts');
   const { writeCurationPage } = await import('../report/curation-page.ts');
@@ -92,7 +107,13 @@ export async function finishAndReport(
     finishRun(run, { ...runContext(shell, run.plan.configPath), engine }),
   ).finally(() => metrics?.close());
   await resumable(shell, run.folder, () => writeCurationPage(run.folder, report));
-  if (target) await resumable(shell, run.folder, () => publishTo(target, shell));
+  const { rememberedTarget } = await import('../publish-run.ts');
+  const place = await rememberedTarget(run.folder);
+  if (place) {
+    // A run that is gone on with has read no recipe since.
+    useStorage(run.plan.config.storage);
+    await resumable(shell, run.folder, () => publishTo(place, shell));
+  }
   printReport(report, curationSummary(report, run.folder), flags.json);
 }
 

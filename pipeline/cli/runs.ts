@@ -6,7 +6,7 @@ import {
   addEngineFlags,
   engineOf,
   finishAndReport,
-  freezing,
+  freezeTo,
   type RunFlags,
   resumable,
   workersOf,
@@ -64,19 +64,15 @@ export function addRuns(program: Command, shell: Shell): void {
     .option('--memory <bytes>', 'what reading may hold at a time, such as 2GiB')
     .option('--json', 'print the plan as JSON')
     .action(async (flags: RecipeFlags & { out: string; config: string }) => {
-      const { freezeRun } = await import('../curation/plan/freeze.ts');
-      const config = await recipeOf(flags);
-      const run = await freezing(shell, flags.out, () =>
-        freezeRun(config, flags.out, flags.config, runContext(shell, flags.config)),
-      );
+      const run = await freezeTo(shell, flags.out, flags.config, await recipeOf(flags));
       const { hash } = run.plan;
       const tasks = Object.fromEntries(phases.map((phase) => [phase, run.tasks(phase).length]));
       const rows = run.tasks('admit').reduce((sum, task) => sum + task.rows, 0);
       const lines = [
         `Planned ${rows} rows in ${tasks.admit} tasks (plan ${hash.slice(0, 12)})`,
-        `Run it: assay run --plan ${flags.out}`,
+        `Run it: assay run --plan ${run.folder}`,
       ];
-      printReport({ plan: hash, folder: flags.out, rows, tasks }, lines, flags.json);
+      printReport({ plan: hash, folder: run.folder, rows, tasks }, lines, flags.json);
     });
 
   addEngineFlags(program.command('run'))
@@ -159,13 +155,10 @@ async function runOrShare(shell: Shell, flags: ShareFlags): Promise<void> {
     throw new UsageError('--task-index and --of go together');
   if (config !== undefined && (of ?? 1) > 1)
     throw new UsageError('shares are of one plan: assay plan first, then assay run --plan');
-  const { freezeRun } = await import('../curation/plan/freeze.ts');
   const { openRun } = await import('../curation/plan/plan-files.ts');
   const run =
     config !== undefined && out !== undefined
-      ? await freezing(shell, out, async () =>
-          freezeRun(await recipeOf(flags), out, config, runContext(shell, config)),
-        )
+      ? await freezeTo(shell, out, config, await recipeOf(flags))
       : await openRun(plan ?? '');
   if (taskIndex === undefined && phase === undefined) {
     await finishAndReport(shell, run, await engineOf(run, flags, shell.log), flags);

@@ -42,6 +42,8 @@ export function addSchedule(program: Command, shell: Shell): void {
       if ((cron === undefined) === (once === undefined)) {
         throw new UsageError('--cron: when it is run is required, or --once to run it now');
       }
+      const { isS3 } = await import('../../schemas/storage/locations.ts');
+      if (isS3(out)) throw new UsageError(`--out: a data set grows in a folder, and not in ${out}`);
       if (cron !== undefined) checkCron(cron);
       const { log, signal } = shell;
       const redis = givenRedis(flags.redis);

@@ -1,9 +1,11 @@
 import { access, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { useStorage } from '../../schemas/storage/open-storage.ts';
 import type { Config } from '../config.ts';
+import { UsageError } from '../errors.ts';
 import { taskFiles } from './admit/run-task.ts';
-import { refreezeRun } from './plan/freeze.ts';
-import { type FrozenRun, openRun } from './plan/plan-files.ts';
+import { planRun } from './plan/freeze.ts';
+import { type FrozenRun, openRun, writePlan } from './plan/plan-files.ts';
 import { isReadTask, phases } from './plan/tasks.ts';
 import { isWorthRetrying, tasksToRetry } from './tasks/commit.ts';
 import { workLayout } from './tasks/layout.ts';
@@ -31,6 +33,14 @@ export async function prepareRetry(
   const failed = await tasksToRetry(before);
   const isWhole = !(await isWorthRetrying(before)) && (await doneIn(folder, 'commit')).size > 0;
   if (isWhole && config === undefined) return null;
+  const { plan } = before;
+  if (plan.earlier) {
+    throw new UsageError(`${folder}: is an increment of a data set: assay schedule goes on with it`);
+  }
+  const recipe = config?.config ?? plan.config;
+  useStorage(recipe.storage);
+  // What can't be planned leaves the run as it is.
+  const next = await planRun(recipe, config?.path ?? plan.configPath);
   for (const phase of [...phases].reverse()) {
     if (phase === 'admit') continue;
     // The records first: an output without one is taken up, a record without its output is not.
@@ -41,8 +51,8 @@ export async function prepareRetry(
     await rm(layout.record(task), { force: true });
     await rm(layout.output(task), { recursive: true, force: true });
   }
-  const { plan } = before;
-  const run = await refreezeRun(config?.config ?? plan.config, folder, config?.path ?? plan.configPath);
+  await writePlan(folder, next);
+  const run = await openRun(folder);
   const planned = new Set(run.tasks('admit').map(({ id }) => id));
   for (const id of await readdir(layout.outputs('admit')).catch(() => [])) {
     if (!planned.has(id)) await rm(layout.output({ phase: 'admit', id }), { recursive: true, force: true });

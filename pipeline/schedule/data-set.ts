@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { link, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
@@ -112,7 +112,13 @@ export async function lockDataSet(folder: string): Promise<{ release(): Promise<
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       if (tries > 0 || !(await isStale(lock))) return null;
-      await rm(lock, { force: true });
+      const aside = `${lock}.${randomUUID()}`;
+      await rename(lock, aside).catch(() => {});
+      const isOurs = await isStale(aside);
+      // Another process was quicker: what was taken is its new lock.
+      if (!isOurs) await link(aside, lock).catch(() => {});
+      await rm(aside, { force: true });
+      if (!isOurs) return null;
     }
   }
   const beat = setInterval(() => {
@@ -132,6 +138,7 @@ async function isStale(lock: string): Promise<boolean> {
   const facts = await stat(lock).catch(() => null);
   if (facts === null) return true;
   const holder = z.object({ host: z.string(), pid: z.int() }).safeParse(parsedJson(text));
-  if (holder.success && holder.data.host === hostname()) return !isAlive(holder.data.pid);
+  // A container that was started again has its host's name and its pid again: then the age tells.
+  if (holder.success && holder.data.host === hostname() && !isAlive(holder.data.pid)) return true;
   return Date.now() - facts.mtimeMs > staleMs;
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { copyFile, link, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { copyFile, link, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CurationReport } from '../../../schemas/reports.ts';
 import { type FileFacts, fileFacts, makeFolder, writeJson } from '../../run-folder.ts';
@@ -154,7 +154,9 @@ export async function publish(run: FrozenRun, committed: string): Promise<void> 
   const written: Record<string, string[]> = { shards: [], lineage: [] };
   for (const task of await readFinishTasks(run)) {
     const output = layout.output(task);
-    if ((await stat(join(output, shardName)).catch(() => null)) === null) continue;
+    const record = await readRecord(folder, task);
+    if (record === null) throw new Error(`the task ${task.phase} ${task.position} is not done`);
+    if ((record.result as FinishResult).shard === null) continue;
     written.shards?.push(join(output, shardName));
     written.lineage?.push(join(output, lineageName));
   }
@@ -166,7 +168,8 @@ export async function publish(run: FrozenRun, committed: string): Promise<void> 
   for (const part of ['shards', 'lineage', 'quarantine', 'dropped']) {
     await makeFolder(join(folder, part));
     const files = written[part];
-    const names = files?.map((_, i) => nameOf(i)) ?? (await readdir(join(committed, part)));
+    // A ledger is one file always: what another process clears away meanwhile is missed, and not taken for none.
+    const names = files?.map((_, i) => nameOf(i)) ?? [nameOf(0)];
     for (const [i, name] of names.entries()) {
       await place(files?.[i] ?? join(committed, part, name), join(folder, part, name));
     }
