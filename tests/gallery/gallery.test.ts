@@ -353,6 +353,8 @@ describe.skipIf(noBrowser !== null)("the page, in Debian's Chromium", () => {
     await page.keyboard.press('/');
     await page.keyboard.type('yellow square');
     await status(page, hostileKeys.length);
+    // A card that has nothing on it yet opens nothing.
+    await page.locator('[data-index="1"] .loaded').waitFor();
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('ArrowRight');
     expect(await page.locator(':focus').getAttribute('data-index')).toBe('1');

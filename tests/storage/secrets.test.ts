@@ -184,3 +184,19 @@ describe('settings of the storage', () => {
     expect(() => parseConfig('storage: {partBytes: 1MiB}', 'a.yaml')).toThrow(/storage.partBytes.*5MiB/);
   });
 });
+
+describe('a run that goes to an object store', () => {
+  it('goes there when it is resumed, where it could not be published', async () => {
+    const config = await recipe('resumed.yaml', {});
+    store.plan = ({ method }) =>
+      method === 'PUT' ? { kind: 'answer', status: 503, code: 'SlowDown' } : null;
+    const failed = await assay('curate', '--config', config, '--out', `s3://${bucket}/resumed`);
+    expect(failed.code).toBe(1);
+    const [, run = ''] = /assay resume (\S+?)["\s]/.exec(failed.text) ?? [];
+    expect(run).toMatch(/^\.assay\//);
+    store.plan = null;
+    expect(await behind.stat(`s3://${bucket}/resumed/manifest.json`)).toBeNull();
+    expect((await assay('resume', run)).code).toBe(0);
+    expect(await behind.stat(`s3://${bucket}/resumed/manifest.json`)).not.toBeNull();
+  });
+});
