@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -12,6 +13,8 @@ import { embeddingsBody, Feed } from '../../docs/clients/assay-client.mjs';
 import { exportTowersOnnx } from '../../models/export-onnx.ts';
 import { fromFloat16 } from '../../models/float16.ts';
 import { selectBatch } from '../../models/selection/select-batch.ts';
+import { openLearnerSlot } from '../../pipeline/feed/learner.ts';
+import type { FeedRow } from '../../pipeline/feed/rows.ts';
 import type { ServedFeed } from '../../pipeline/feed.ts';
 import { createRandom } from '../../schemas/random.ts';
 import { stirred, toyConfig } from '../models/toy-towers.ts';
@@ -392,6 +395,22 @@ describe("a learner's export that is put", () => {
     // Of a step that is forgotten it would be from the future.
     const fourth = await served(run, recipeOf(), { from: 2 });
     expect(await fourth.client.status()).toMatchObject({ step: 2, learner: null });
+  });
+
+  it('scores as the newest at its turn, and says so', async () => {
+    const { client } = await served();
+    const table = await client.superBatch(0);
+    const rows = [{ image: list(table, 'image')[0], text: 'a cat' }] as unknown as readonly FeedRow[];
+    const options = { latest: 9, maxBytes: 1e9, threads: 1, maxPixels: 1e6, concurrency: 1 };
+    const slot = await openLearnerSlot(join(folder, newRun()), options);
+    const tar = await exported();
+    const put = (step: number) => slot.put(Readable.from([tar]), { step, logits: { scale: step, bias: 0 } });
+    await put(1);
+    const asked = slot.current();
+    expect(await asked?.score(rows)).toMatchObject({ learnerStep: 1, model: { scale: 1 } });
+    await put(2);
+    expect(await asked?.score(rows)).toMatchObject({ learnerStep: 2, model: { scale: 2 } });
+    await slot.close();
   });
 
   it('is refused where it is none, and the one before stays', async () => {
