@@ -65,7 +65,7 @@ export class Feed {
     return new Table(batches);
   }
 
-  /** Asks; while nobody answers (the feed is being started again) it asks again, twice a second. */
+  /** Asks; while nobody answers (the feed is being started again) or it is busy it asks again, twice a second. */
   async request(method, path, query = {}, body, type) {
     const known = Object.entries(query).filter(([, value]) => value !== undefined);
     const url = `${this.url}${path}?${new URLSearchParams(known.map(([name, value]) => [name, String(value)]))}`;
@@ -82,6 +82,10 @@ export class Feed {
       }
       if (answer.ok) return answer;
       const { error } = await answer.json().catch(() => ({ error: answer.statusText }));
+      if (answer.status === 503 && attempt < this.retries) {
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        continue;
+      }
       throw new Error(`${method} ${path}: ${answer.status}: ${error}`);
     }
   }

@@ -72,7 +72,7 @@ class Feed:
             return reader.read_all()
 
     def _ask(self, method, path, query=None, body=None, content_type=None):
-        """Asks; while nobody answers (the feed is being started again) it asks again, until patience ends."""
+        """Asks; while nobody answers (the feed is being started again) or it is busy it asks again, until patience ends."""
         headers = dict(self.headers, **({"Content-Type": content_type} if content_type else {}))
         query = {name: value for name, value in (query or {}).items() if value is not None}
         until = time.monotonic() + self.patience
@@ -88,6 +88,9 @@ class Feed:
                 continue
             if answer.ok:
                 return answer
+            if answer.status_code == 503 and time.monotonic() < until:
+                time.sleep(0.5)
+                continue
             try:
                 said = answer.json()["error"]
             except (ValueError, KeyError):

@@ -68,7 +68,7 @@ export async function openJournal(path: string, steps = Number.POSITIVE_INFINITY
           );
         }
         const bytes = encode(selection);
-        await file.write(bytes, 0, bytes.length, end);
+        await writeWhole(file, bytes, end);
         await file.datasync();
         offsets.push(end);
         end += bytes.length;
@@ -103,6 +103,19 @@ export async function openJournal(path: string, steps = Number.POSITIVE_INFINITY
       await file.close();
     },
   };
+}
+
+/** Writes all bytes at a place of a file: one call may write fewer. Throws when none are taken any more. */
+export async function writeWhole(
+  file: Pick<FileHandle, 'write'>,
+  bytes: Uint8Array,
+  at: number,
+): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, at + done);
+    if (bytesWritten === 0) throw new Error('the disk takes no more bytes');
+    done += bytesWritten;
+  }
 }
 
 function joined(batches: readonly RecordBatch[]): RecordBatch {

@@ -23,7 +23,13 @@ export interface LearnerPut {
 /** The learner that a feed scores with. */
 export interface LearnerSlot {
   current():
-    | (ScoringLearner & { readonly facts: TowersFacts; readonly scale: number; readonly bias: number })
+    | (ScoringLearner & {
+        /** The step whose weights it has. */
+        readonly step: number;
+        readonly facts: TowersFacts;
+        readonly scale: number;
+        readonly bias: number;
+      })
     | null;
   /**
    * Takes a tar of its export: `image.onnx` and `text.onnx`, or a folder in the Hugging Face layout. Throws a
@@ -36,6 +42,8 @@ export interface LearnerSlot {
 
 /** How learners are opened and run. */
 export interface LearnerOptions {
+  /** Steps that are selected: a learner of a later one isn't of this fine-tune any more. */
+  readonly latest: number;
   readonly maxBytes: number;
   readonly threads: number;
   readonly maxPixels: number;
@@ -63,7 +71,7 @@ const slotSchema = z.object({
   logits: z.object({ scale: z.number().positive(), bias: z.number() }).optional(),
 });
 
-/** Opens the slot in `folder`, with the learner that an earlier feed left there. */
+/** Opens the slot in `folder`, with the learner that an earlier feed left there, unless it is of a step after `latest`. */
 export async function openLearnerSlot(folder: string, options: LearnerOptions): Promise<LearnerSlot> {
   await mkdir(folder, { recursive: true });
   const index = join(folder, 'learner.json');
@@ -74,7 +82,9 @@ export async function openLearnerSlot(folder: string, options: LearnerOptions): 
   const open = (name: string, logits: LearnerPut['logits']) =>
     openTowers(join(folder, name), { threads: options.threads, logits });
   const saved = slotSchema.safeParse(jsonOf(await readFile(index, 'utf8').catch(() => '')));
-  if (saved.success) {
+  if (saved.success && saved.data.step > options.latest) {
+    await rm(index);
+  } else if (saved.success) {
     const { folder: name, step, logits } = saved.data;
     held = { towers: await open(name, logits), step, folder: name };
     count = Number(name) + 1;
@@ -92,13 +102,17 @@ export async function openLearnerSlot(folder: string, options: LearnerOptions): 
     current() {
       const now = held;
       if (now === null) return null;
-      const { towers, step } = now;
+      const { towers } = now;
       return {
-        step,
+        step: now.step,
         facts: towers.facts,
         scale: towers.scale,
         bias: towers.bias,
-        score: (rows) => inTurn(() => score(held?.towers ?? towers, rows, options)),
+        score: (rows) =>
+          inTurn(async () => {
+            const { towers, step } = held ?? now;
+            return { model: await score(towers, rows, options), learnerStep: step };
+          }),
       };
     },
     async put(tar, { step, logits }) {

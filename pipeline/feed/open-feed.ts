@@ -114,6 +114,7 @@ export async function openFeed(config: Config, settings: FeedSettings): Promise<
   const threads = config.compute.threads ?? config.threads ?? availableParallelism();
   const { maxPixels, concurrency } = options;
   const learner = await openLearnerSlot(join(work, 'learner'), {
+    latest: journal.steps(),
     maxBytes: options.maxLearnerBytes,
     threads,
     maxPixels,

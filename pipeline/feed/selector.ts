@@ -13,10 +13,23 @@ import type { FeedSuperBatch, SuperBatches } from './super-batches.ts';
 
 /** The learner as the feed scores with it. */
 export interface ScoringLearner {
-  /** The step whose weights it has. */
-  readonly step: number;
-  /** Embeds the pairs of a super-batch. */
-  score(rows: readonly FeedRow[]): Promise<PairModel>;
+  /** Embeds the pairs of a super-batch, and says of which step the weights were that did: newer ones may have come. */
+  score(rows: readonly FeedRow[]): Promise<Scored<PairModel>>;
+}
+
+/** What a selection is made by. */
+export interface Scored<Model extends PairModel | null = PairModel | null> {
+  readonly model: Model;
+  /** The step of the feed's learner; null where the trainer scored, or nobody. */
+  readonly learnerStep: number | null;
+}
+
+/** Embeddings that a trainer posted. */
+export interface PostedEmbeddings {
+  /** Reads them, where so many rows are expected; throws a {@link Refusal}. */
+  read(rows: number): PairModel;
+  /** Aborted when nobody waits for the answer: a slice whose trainer died is forgotten. */
+  readonly gone: AbortSignal;
 }
 
 /** What the selections of a fine-tune are made with. */
@@ -39,7 +52,7 @@ export interface Selector {
   /** A step's candidates. Throws a {@link Refusal} when the step isn't one that is served now. */
   superBatch(step: number): Promise<FeedSuperBatch<FeedRow>>;
   /** Selects by the trainer's own embeddings; a step that was selected already is answered as it was then. */
-  byEmbeddings(step: number, rank: Rank, embeddings: (rows: number) => PairModel): Promise<RecordedSelection>;
+  byEmbeddings(step: number, rank: Rank, posted: PostedEmbeddings): Promise<RecordedSelection>;
   /** A step's selection: as recorded, or made with the latest learner where the method needs one. */
   byFeed(step: number): Promise<RecordedSelection>;
   /** Whether the step's selection is recorded. */
@@ -115,7 +128,13 @@ export function createSelector(selector: SelectorOptions): Selector {
     });
     return selectionRows(step, { superBatch: named, selection, terms: pairTerms(model, teacher) });
   };
-  const gather = (step: number, { rank, world }: Rank, part: PairModel, count: number) => {
+  const gather = (
+    { step, rows }: FeedSuperBatch<FeedRow>,
+    { rank, world }: Rank,
+    part: PairModel,
+    gone: AbortSignal,
+  ) => {
+    if (gone.aborted) throw new Refusal(409, `the trainer of rank ${rank} is gone`);
     if (gathering !== null && (gathering.step !== step || gathering.world !== world)) {
       if (gathering.step === step) {
         throw new Refusal(
@@ -127,7 +146,8 @@ export function createSelector(selector: SelectorOptions): Selector {
       gathering = null;
     }
     gathering ??= startGathering(step, world);
-    const { parts, done, complete } = gathering;
+    const mine = gathering;
+    const { parts, done, complete, fail } = mine;
     const [first] = parts.values();
     if (
       first &&
@@ -136,7 +156,15 @@ export function createSelector(selector: SelectorOptions): Selector {
       throw new Refusal(422, `rank ${rank} has another dimension, scale or bias than the ranks before it`);
     }
     parts.set(rank, part);
-    if (parts.size === world) complete(joined(parts, world, count));
+    if (parts.size === world) complete(joined(parts, world, rows.length));
+    const forget = () => {
+      if (parts.size === world || parts.get(rank) !== part) return;
+      parts.delete(rank);
+      if (parts.size > 0) return;
+      fail(new Refusal(409, `step ${step} was given up: its trainers are gone`));
+      if (gathering === mine) gathering = null;
+    };
+    gone.addEventListener('abort', forget, { once: true });
     return done;
   };
   const startGathering = (step: number, world: number): Gathering => {
@@ -159,17 +187,16 @@ export function createSelector(selector: SelectorOptions): Selector {
       check(step, ahead);
       return superBatches.get(step);
     },
-    async byEmbeddings(step, rank, embeddings) {
+    async byEmbeddings(step, rank, { read, gone }) {
       check(step, 0);
       if (options.method === 'uniform' || options.method === 'easy-reference') {
         throw new Refusal(409, `distill.method is ${options.method}, which asks no learner: GET /v1/batches`);
       }
-      const { rows } = await superBatches.get(step);
-      const slice = sliceOf(rows.length, rank, 'super-batch');
-      const part = embeddings(slice.length);
+      const superBatch = await superBatches.get(step);
+      const part = read(sliceOf(superBatch.rows.length, rank, 'super-batch').length);
       if (step < journal.steps()) return journal.read(step);
       if (rank.world === alone.world) return make(step, async () => ({ model: part, learnerStep: null }));
-      return gather(step, rank, part, rows.length);
+      return gather(superBatch, rank, part, gone);
     },
     async byFeed(step) {
       check(step, 0);
@@ -186,7 +213,7 @@ export function createSelector(selector: SelectorOptions): Selector {
           `step ${step} has no selection: POST /v1/selections?step=${step}, or PUT /v1/learner for the feed to score`,
         );
       }
-      return make(step, async (rows) => ({ model: await scoring.score(rows), learnerStep: scoring.step }));
+      return make(step, (rows) => scoring.score(rows));
     },
     isSelected: (step) => step < journal.steps(),
     async settle() {
@@ -194,11 +221,6 @@ export function createSelector(selector: SelectorOptions): Selector {
       await making?.done.catch(() => {});
     },
   };
-}
-
-interface Scored {
-  readonly model: PairModel | null;
-  readonly learnerStep: number | null;
 }
 
 function teacherOf(teacher: TeacherFacts | null, rows: readonly FeedRow[]): PairModel | null {

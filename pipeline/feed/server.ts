@@ -21,7 +21,7 @@ import { sliceOf } from './slices.ts';
 /** The content type of what goes in and out. */
 export const arrowType = 'application/vnd.apache.arrow.stream';
 
-/** Bodies that are received at a time: each is held whole. */
+/** Bodies that are received at a time. */
 const mostBodies = 8;
 
 /** Who may ask a feed. */
@@ -63,13 +63,23 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
       .send({ error: `${request.method} ${request.url.split('?')[0]?.slice(0, 100)}: no such endpoint` }),
   );
   addGuard(app, { host, token });
+  app.addHook('onRequest', async (request) => {
+    // Here a link that is followed selects for good.
+    const site = request.headers['sec-fetch-site'] ?? 'none';
+    if (site !== 'none') throw new Refusal(403, 'pages of a browser are not answered (Sec-Fetch-Site)');
+  });
   app.addHook('onRequest', async (request, reply) => {
     if (request.method !== 'POST') return;
     if (bodies >= mostBodies) throw new Refusal(503, `${bodies} bodies are being read: try again`);
     bodies += 1;
-    reply.raw.once('close', () => {
-      bodies -= 1;
-    });
+    let isHeld = true;
+    const release = () => {
+      if (isHeld) bodies -= 1;
+      isHeld = false;
+    };
+    // Once it is read: a rank's answer waits for all the others' bodies.
+    request.raw.once('end', release);
+    reply.raw.once('close', release);
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(arrowType, { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
@@ -104,9 +114,10 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
     const rank = rankOf(query);
     const { body } = request;
     if (!Buffer.isBuffer(body)) throw new Refusal(415, `a body of ${arrowType} is expected`);
-    const recorded = await feed.selector.byEmbeddings(query.step, rank, (rows) =>
-      embeddingsOf(body, rows, query),
-    );
+    const recorded = await feed.selector.byEmbeddings(query.step, rank, {
+      read: (rows) => embeddingsOf(body, rows, query),
+      gone: goneOf(reply),
+    });
     const metadata = {
       step: String(query.step),
       steps: String(steps),
@@ -189,13 +200,20 @@ function sendStream(
   metadata: Readonly<Record<string, string>>,
   answer: (signal: AbortSignal) => AsyncGenerator<RecordBatch>,
 ): FastifyReply {
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort(new Error('the client is gone')));
-  const stream = Readable.from(arrowStream(answer(gone.signal), metadata), {
+  const stream = Readable.from(arrowStream(answer(goneOf(reply)), metadata), {
     objectMode: false,
     highWaterMark: 64 * 1024,
   });
   return reply.type(arrowType).header('cache-control', 'no-store').send(stream);
+}
+
+/** Aborted when the answer is over, or its client gone. */
+function goneOf(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController();
+  const abort = () => gone.abort(new Error('the client is gone'));
+  if (reply.raw.destroyed) abort();
+  else reply.raw.once('close', abort);
+  return gone.signal;
 }
 
 /** What a failure is to the client; null where it is ours. */

@@ -52,33 +52,46 @@ export function createSuperBatches<T>(options: SuperBatchesOptions<T>): SuperBat
     order.next = step + 1;
     window.set(step, { step, rows, before });
   };
-  const reopen = async (step: number) => {
-    await order?.made.close();
+  const giveUp = async () => {
+    const made = order?.made;
     order = null;
+    await made?.close();
+  };
+  const reopen = async (step: number) => {
+    await giveUp();
     window.clear();
     const made = await options.open(step);
-    let next = made.state().step;
-    for (; next < step; next += 1) await made.skip();
-    order = { made, next };
+    const opened = { made, next: made.state().step };
+    order = opened;
+    for (; opened.next < step; opened.next += 1) await made.skip();
+  };
+  /** What fails may do better next time: the order is opened anew then, from a kept state. */
+  const orGiveUp = async (work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      await giveUp().catch(() => {});
+      throw error;
+    }
   };
   const form = async (step: number) => {
     if (isClosed) throw new Error('the feed is closed');
     const known = window.get(step);
     if (known) return known;
-    if (order === null || step < order.next || step > order.next + ahead) await reopen(step);
-    while (!window.has(step)) await formNext();
+    await orGiveUp(async () => {
+      if (order === null || step < order.next || step > order.next + ahead) await reopen(step);
+      while (!window.has(step)) await formNext();
+    });
     return window.get(step) as FeedSuperBatch<T>;
   };
   /** One more, where the window has room and nobody waits for another. */
   const prefetch = () => {
     serially(async () => {
       if (isClosed || order === null || order.next > Math.min(latest + ahead, steps - 1)) return;
-      await formNext();
+      await orGiveUp(formNext);
       prefetch();
-    }).catch(() => {
       // Who asks for that step is told.
-      order = null;
-    });
+    }).catch(() => {});
   };
   return {
     async get(step) {

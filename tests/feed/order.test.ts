@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { selectionRows } from '../../pipeline/distill/selections.ts';
-import { openJournal, type RecordedSelection } from '../../pipeline/feed/journal.ts';
+import { openJournal, type RecordedSelection, writeWhole } from '../../pipeline/feed/journal.ts';
 import { createOrder, type OrderOptions, type OrderSource } from '../../pipeline/feed/order.ts';
 import { createSuperBatches } from '../../pipeline/feed/super-batches.ts';
 import { temporaryFolder } from '../support.ts';
@@ -106,6 +106,32 @@ describe('the order of the data', () => {
   });
 });
 
+describe('a read that fails', () => {
+  it('fails who asks for its step, and goes on at the next ask', async () => {
+    const sound = sourceOf([300, 300]);
+    let isBroken = false;
+    const source: OrderSource<string> = {
+      ...sound,
+      async *read(group, from) {
+        if (isBroken) throw new Error('the disk coughs');
+        yield* sound.read(group, from);
+      },
+    };
+    const expected = await drawn(createOrder(sourceOf([300, 300]), options, 's'), 4);
+    const window = createSuperBatches<string>({
+      open: async () => createOrder(source, options, 's'),
+      ahead: 0,
+      steps: 9,
+      stateEvery: 3,
+    });
+    isBroken = true;
+    await expect(window.get(0)).rejects.toThrow('the disk coughs');
+    isBroken = false;
+    for (const [step, rows] of expected.entries()) expect((await window.get(step)).rows).toEqual(rows);
+    await window.close();
+  });
+});
+
 function selectionOf(step: number): RecordedSelection {
   const selection = {
     indices: Uint32Array.of(1, 0),
@@ -151,5 +177,19 @@ describe('the journal of selections', () => {
     const back = await openJournal(path, 2);
     expect(back.steps()).toBe(2);
     await back.close();
+  });
+
+  it('writes on where the disk takes a part', async () => {
+    const written = new Uint8Array(20);
+    const file = {
+      async write(bytes: Uint8Array, from: number, length: number, at: number) {
+        const bytesWritten = Math.min(3, length);
+        written.set(bytes.subarray(from, from + bytesWritten), at);
+        return { bytesWritten, buffer: bytes };
+      },
+    };
+    const bytes = Uint8Array.from({ length: 10 }, (_, i) => i + 1);
+    await writeWhole(file as unknown as Parameters<typeof writeWhole>[0], bytes, 5);
+    expect([...written]).toEqual([...new Array(5).fill(0), ...bytes, ...new Array(5).fill(0)]);
   });
 });

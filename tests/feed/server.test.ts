@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -12,6 +13,8 @@ import { embeddingsBody, Feed } from '../../docs/clients/assay-client.mjs';
 import { exportTowersOnnx } from '../../models/export-onnx.ts';
 import { fromFloat16 } from '../../models/float16.ts';
 import { selectBatch } from '../../models/selection/select-batch.ts';
+import { openLearnerSlot } from '../../pipeline/feed/learner.ts';
+import type { FeedRow } from '../../pipeline/feed/rows.ts';
 import type { ServedFeed } from '../../pipeline/feed.ts';
 import { createRandom } from '../../schemas/random.ts';
 import { stirred, toyConfig } from '../models/toy-towers.ts';
@@ -172,6 +175,54 @@ describe('selections', () => {
     for (const answer of answers) expect(list(answer as Table, 'index')).toEqual(list(whole, 'index'));
   });
 
+  it('of more ranks than bodies that are read at a time come to all of them', async () => {
+    const { url } = await served();
+    const { images, texts, ...logits } = learnerOf(12);
+    const answers: Promise<Table>[] = [];
+    for (let rank = 0; rank < 12; rank += 1) {
+      const [from, to] = [rank * 8, rank * 8 + 8];
+      const part = { images: images.slice(from, to), texts: texts.slice(from, to), ...logits };
+      const answer = new Feed(url, { rank, world: 12, retries: 0 }).select(0, part);
+      answers.push(answer);
+      // One after the other, so that none comes while eight are being read.
+      await Promise.race([answer, new Promise((resolve) => setTimeout(resolve, 20))]);
+    }
+    const [first, ...others] = (await Promise.all(answers)).map((answer) => list(answer, 'index'));
+    expect(first).toHaveLength(6);
+    for (const other of others) expect(other).toEqual(first);
+  });
+
+  it('of ranks that died are forgotten', async () => {
+    const { url, client } = await served();
+    const ask = (rank: number, scale: number, signal?: AbortSignal) => {
+      const { images, texts, dimension } = learnerOf(6, `${rank}`);
+      return fetch(`${url}/v1/selections?step=0&rank=${rank}&world=2&scale=${scale}&bias=-10`, {
+        method: 'POST',
+        body: embeddingsBody(images, texts, dimension) as Uint8Array<ArrayBuffer>,
+        headers: { 'content-type': arrowType },
+        ...(signal ? { signal } : {}),
+      });
+    };
+    const dying = new AbortController();
+    const dead = ask(0, 10, dying.signal).catch((error: Error) => error.name);
+    // Who asks for the batch is refused before the slice is there, and waits from then on.
+    let waiting: Promise<unknown> = Promise.resolve();
+    await until(async () => {
+      waiting = client.batch(0).catch((error: Error) => error.message);
+      const isAnswered = await Promise.race([
+        waiting.then(() => true),
+        new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 300)),
+      ]);
+      return !isAnswered;
+    });
+    dying.abort();
+    expect(await dead).toBe('AbortError');
+    expect(await waiting).toMatch(/409: step 0 was given up: its trainers are gone/);
+    const answers = await Promise.all([1, 0].map((rank) => ask(rank, 12)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    expect(await client.status()).toMatchObject({ step: 1 });
+  });
+
   it('of ranks that disagree are refused to the later one, and change nothing', async () => {
     const { url, client } = await served();
     const ask = (rank: number, world: number, learner: ReturnType<typeof learnerOf>) =>
@@ -284,7 +335,7 @@ describe('what is wrong', () => {
     expect(await ask('/v1/selections?step=0')).toMatchObject({ status: 404 });
   });
 
-  it('with who asks: other names, and no token', async () => {
+  it('with who asks: other names, pages of a browser, and no token', async () => {
     const token = 'a-token-of-some-length';
     const { url } = await served(newRun(), recipeOf(), { token });
     expect((await fetch(`${url}/v1/status`)).status).toBe(401);
@@ -292,16 +343,25 @@ describe('what is wrong', () => {
       200,
     );
     const { port } = new URL(url);
-    const named = await new Promise<number>((resolve, reject) => {
-      const headers = { host: 'evil.example' };
-      httpRequest({ port, host: '127.0.0.1', path: '/v1/status', headers }, (answer) => {
-        answer.resume();
-        resolve(answer.statusCode ?? 0);
-      })
-        .on('error', reject)
-        .end();
-    });
-    expect(named).toBe(403);
+    const asked = (headers: Readonly<Record<string, string>>, at = port) =>
+      new Promise<number>((resolve, reject) => {
+        httpRequest({ port: at, host: '127.0.0.1', path: '/v1/status', headers }, (answer) => {
+          answer.resume();
+          resolve(answer.statusCode ?? 0);
+        })
+          .on('error', reject)
+          .end();
+      });
+    expect(await asked({ host: 'evil.example' })).toBe(403);
+    const opened = new URL((await served()).url).port;
+    const navigation = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+    for (const [site, status] of [
+      ['cross-site', 403],
+      ['same-origin', 403],
+      ['none', 200],
+    ] as const) {
+      expect([site, await asked({ 'sec-fetch-site': site, ...navigation }, opened)]).toEqual([site, status]);
+    }
     await expect(serve(folder, newRun(), recipeOf(), { host: '0.0.0.0' })).rejects.toThrow(
       /--host 0.0.0.0: .*token/,
     );
@@ -328,6 +388,29 @@ describe("a learner's export that is put", () => {
     expect(list(again, 'key')).toEqual(list(stream, 'key').slice(6, 12));
     expect(list(again, 'learner_step')).toEqual(new Array(6).fill(0));
     expect(list(await second.client.batch(3), 'staleness')).toEqual(new Array(6).fill(0));
+    await second.close();
+    const third = await served(run, recipeOf(), { from: 3 });
+    expect(await third.client.status()).toMatchObject({ step: 3, learner: { step: 3 } });
+    await third.close();
+    // Of a step that is forgotten it would be from the future.
+    const fourth = await served(run, recipeOf(), { from: 2 });
+    expect(await fourth.client.status()).toMatchObject({ step: 2, learner: null });
+  });
+
+  it('scores as the newest at its turn, and says so', async () => {
+    const { client } = await served();
+    const table = await client.superBatch(0);
+    const rows = [{ image: list(table, 'image')[0], text: 'a cat' }] as unknown as readonly FeedRow[];
+    const options = { latest: 9, maxBytes: 1e9, threads: 1, maxPixels: 1e6, concurrency: 1 };
+    const slot = await openLearnerSlot(join(folder, newRun()), options);
+    const tar = await exported();
+    const put = (step: number) => slot.put(Readable.from([tar]), { step, logits: { scale: step, bias: 0 } });
+    await put(1);
+    const asked = slot.current();
+    expect(await asked?.score(rows)).toMatchObject({ learnerStep: 1, model: { scale: 1 } });
+    await put(2);
+    expect(await asked?.score(rows)).toMatchObject({ learnerStep: 2, model: { scale: 2 } });
+    await slot.close();
   });
 
   it('is refused where it is none, and the one before stays', async () => {
