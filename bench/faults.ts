@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,6 +68,8 @@ async function writeRecipe(folder: string, name: string, shards: string): Promis
     `input: { shards: ${JSON.stringify(shards)}, batchRows: 32 }`,
     'mix: { enabled: false }',
     'output: { shardRows: 64 }',
+    // An image in flight: a worker is then one core's work, and two are held against one.
+    'images: { concurrency: 1 }',
   ];
   await writeFile(path, `seed: ${seed}\n${parts.join('\n')}\n`);
   return path;
@@ -142,15 +146,16 @@ async function killRuns(folder: string, recipe: string, kills: number) {
   };
 }
 
-/** Every byte of a run's shards and ledger, as one text. */
+/** A digest of every byte of a run's shards and ledger, and of their names. */
 async function bytesOf(run: string): Promise<string> {
-  const parts: string[] = [];
+  const hash = createHash('sha256');
   for (const part of ['shards', 'dropped', 'quarantine']) {
     for (const name of (await readdir(join(run, part))).sort()) {
-      parts.push(`${part}/${name}`, (await readFile(join(run, part, name))).toString('base64'));
+      hash.update(`${part}/${name}\n`);
+      for await (const chunk of createReadStream(join(run, part, name))) hash.update(chunk);
     }
   }
-  return parts.join('\n');
+  return hash.digest('hex');
 }
 
 /** Rows of a run, by their bytes, that another one lacks, and those that the other has more than once. */
