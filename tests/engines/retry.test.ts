@@ -3,8 +3,14 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../pipeline/config.ts';
 import { finishRun, readReport } from '../../pipeline/curate.ts';
-import { freezeRun, refreezeRun } from '../../pipeline/curation/plan/freeze.ts';
-import { type FrozenRun, openRun, readTasks, writeTasks } from '../../pipeline/curation/plan/plan-files.ts';
+import { freezeRun, planRun } from '../../pipeline/curation/plan/freeze.ts';
+import {
+  type FrozenRun,
+  openRun,
+  readTasks,
+  writePlan,
+  writeTasks,
+} from '../../pipeline/curation/plan/plan-files.ts';
 import { isReadTask, type PlannedTask } from '../../pipeline/curation/plan/tasks.ts';
 import { prepareRetry } from '../../pipeline/curation/retry.ts';
 import { readFinishTasks } from '../../pipeline/curation/tasks/decide.ts';
@@ -86,7 +92,7 @@ describe('a retry', () => {
     const { plan, tasks, nextTasks } = workLayout(run.folder);
     const [before, table] = [await readFile(plan), await readFile(tasks)];
     const other = configOf('texts: {minCharacters: 25}');
-    await refreezeRun(other, run.folder, 'other.yaml');
+    await writePlan(run.folder, await planRun(other, 'other.yaml'));
     const after = (await openRun(run.folder)).plan.hash;
     // The table of its tasks is written, its plan isn't.
     await rename(tasks, nextTasks);

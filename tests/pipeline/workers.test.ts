@@ -1,7 +1,6 @@
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../pipeline/config.ts';
 import { curate, type RunContext } from '../../pipeline/curate.ts';
@@ -9,26 +8,8 @@ import { planTasks, readShardFacts, type ShardFacts } from '../../pipeline/curat
 import { silentProgress } from '../../pipeline/progress.ts';
 import { openShard } from '../../schemas/parquet-reader.ts';
 import type { CurationReport } from '../../schemas/reports.ts';
-import { type SourceRow, temporaryFolder, writeSource } from '../support.ts';
-
-const texts = ['a red apple on a plate', 'the happy dog runs', 'blue car in the street', 'ein roter Apfel'];
-
-async function sourceRows(from: number, count: number): Promise<SourceRow[]> {
-  const rows: SourceRow[] = [];
-  for (let i = from; i < from + count; i += 1) {
-    const background = { r: (i * 7) % 256, g: (i * 31) % 256, b: i % 5 };
-    const image = await sharp({ create: { width: 40, height: 40, channels: 3, background } })
-      .png()
-      .toBuffer();
-    rows.push({
-      key: `row-${i}`,
-      image: i % 9 === 4 ? image.subarray(0, 60) : image,
-      altTexts: [i % 7 === 3 ? 'IMG_0001.JPG' : `${texts[i % 4]} ${i}`],
-      pageLanguage: i % 4 === 3 ? 'de' : 'en',
-    });
-  }
-  return rows;
-}
+import { poolRows } from '../engines/pool.ts';
+import { temporaryFolder, writeSource } from '../support.ts';
 
 /** Every file of a run that rows end in, by name. */
 async function outputs(folder: string): Promise<Record<string, string>> {
@@ -48,8 +29,8 @@ beforeAll(async () => {
   folder = await temporaryFolder();
   shards = ['a', 'b', 'c'].map((name) => join(folder, 'in', `${name}.parquet`));
   await mkdir(join(folder, 'in'));
-  await writeSource(shards[0] as string, await sourceRows(0, 40), 2_000);
-  await writeSource(shards[1] as string, await sourceRows(40, 30));
+  await writeSource(shards[0] as string, await poolRows(0, 40), 2_000);
+  await writeSource(shards[1] as string, await poolRows(40, 30));
   await writeFile(shards[2] as string, 'no parquet file');
 });
 

@@ -68,15 +68,6 @@ export async function freezeRun(
   return openRun(folder);
 }
 
-/**
- * Freezes a run over its data as it is now, in the folder of an earlier one, whose outputs stay where they would be the
- * same. Throws as {@link freezeRun} does.
- */
-export async function refreezeRun(config: Config, folder: string, configPath: string): Promise<FrozenRun> {
-  await writePlan(folder, await planRun(config, configPath));
-  return openRun(folder);
-}
-
 /** What earlier runs over the data set have read, by content, and what they left. */
 export interface SeenBefore {
   readonly identities: ReadonlySet<string>;
