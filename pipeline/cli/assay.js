@@ -1,6 +1,5 @@
 #!/usr/bin/env node
-// The program is TypeScript and runs as it is: nothing is built at install (docs/decisions/running-typescript.md).
-import { register } from 'tsx/esm/api';
+// The program is TypeScript, and nothing is built at install: docs/decisions/running-typescript.md.
+import { importProgram } from '../import-program.js';
 
-register();
-await import('./main.ts');
+await importProgram('pipeline/cli/main');

@@ -1,5 +1,3 @@
-// A thread doesn't know of the loader that reads TypeScript: it registers its own (pipeline/cli/assay.js).
-import { register } from 'tsx/esm/api';
+import { importProgram } from '../import-program.js';
 
-register();
-await import('./scoring-thread.ts');
+await importProgram('pipeline/distill/scoring-thread');

@@ -1,6 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { ResumableError, UsageError } from '../errors.ts';
 import type { TaskAnswer, TaskRequest } from './serve.ts';
 
@@ -34,12 +33,11 @@ export interface ProcessApart {
 export interface ProcessOptions {
   /** How many run at once: what they have in flight is shared among them. */
   readonly workers: number;
-  /** The program that serves tasks; the one of `worker.ts` unless told. */
+  /** The JavaScript that serves tasks; the one of `worker.ts` unless told. */
   readonly program?: string | undefined;
 }
 
-const worker = fileURLToPath(new URL('./worker.ts', import.meta.url));
-const typescript = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+const worker = fileURLToPath(new URL('./worker.js', import.meta.url));
 
 /**
  * Node's options of processes that images go through. Their bytes come and go outside of the heap, and count against it:
@@ -59,7 +57,7 @@ export function openProcesses({ workers, program = worker }: ProcessOptions): Pr
   process.on('exit', endAll);
   const start = () => {
     const child = fork(program, [String(workers)], {
-      execArgv: [...heapOptions, '--import', typescript],
+      execArgv: [...heapOptions],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const ended = new Promise<void>((resolve) => {

@@ -17,7 +17,7 @@ import type { Fault } from './faulty-worker.ts';
 export type EngineFactory = (program?: string) => Engine;
 
 /** A program of workers that go wrong as a file says. */
-export const faultyProgram = fileURLToPath(new URL('./faulty-worker.ts', import.meta.url));
+export const faultyProgram = fileURLToPath(new URL('./faulty-worker.js', import.meta.url));
 const signal = () => new AbortController().signal;
 
 /** Rows with a picture and a text each. */

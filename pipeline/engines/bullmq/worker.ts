@@ -1,6 +1,5 @@
-import { createRequire } from 'node:module';
 import { hostname } from 'node:os';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { FlowProducer, type Job, UnrecoverableError, Worker } from 'bullmq';
 import type { Logger } from 'pino';
 import { redact } from '../../../schemas/redact.ts';
@@ -42,7 +41,6 @@ const mostStalls = 20;
 const patienceMs = 3_000;
 
 const sandbox = fileURLToPath(new URL('./sandbox.cjs', import.meta.url));
-const typescript = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
 /** Starts a worker. Throws a {@link UsageError} when Redis doesn't answer, or a root isn't there. */
 export async function startTaskWorker(options: WorkerOptions): Promise<TaskWorker> {
@@ -66,7 +64,7 @@ export async function startTaskWorker(options: WorkerOptions): Promise<TaskWorke
     ...shared,
     concurrency,
     workerForkOptions: {
-      execArgv: [...heapOptions, '--import', typescript],
+      execArgv: [...heapOptions],
       env: { ...process.env, [settingsVariable]: JSON.stringify(settings) },
     },
   });

@@ -1,0 +1,3 @@
+import { importProgram } from '../import-program.js';
+
+await importProgram('pipeline/engines/worker');
