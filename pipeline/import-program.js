@@ -11,17 +11,21 @@ const cache = join(root, 'node_modules', '.cache', 'assay');
 /** A bundle that nothing was started from for so long is removed when another one is made. */
 const keptDays = 30;
 
-/** Where programs begin: paths of the project, without their endings. */
-const programs = [
+/**
+ * @typedef {object} Programs
+ * @property {readonly string[]} names where they begin: paths of the project, without their endings
+ * @property {readonly string[]} folders where all of their sources are
+ */
+
+/** What browsers run is built elsewhere. */
+const elsewhere = join('pipeline', 'gallery', 'page');
+const sourceFolders = ['schemas', 'models', 'stages', 'pipeline'];
+const names = [
   'pipeline/cli/main',
   'pipeline/distill/scoring-thread',
   'pipeline/engines/bullmq/run-job',
   'pipeline/engines/worker',
 ];
-
-/** The folders of their sources. What browsers run is built elsewhere. */
-const folders = ['schemas', 'models', 'stages', 'pipeline'];
-const elsewhere = join('pipeline', 'gallery', 'page');
 
 /**
  * Imports a program of the project by the path of its source without the ending, as `pipeline/cli/main`. The sources are
@@ -32,8 +36,23 @@ const elsewhere = join('pipeline', 'gallery', 'page');
  * @returns {Promise<any>} what it exports
  */
 export async function importProgram(name) {
-  if (!programs.includes(name)) throw new Error(`${name} is no program: import-program.js names them`);
-  const folder = await bundle().catch(() => null);
+  if (!names.includes(name)) throw new Error(`${name} is no program: import-program.js names them`);
+  return importFrom({ names, folders: sourceFolders }, name);
+}
+
+/**
+ * Imports a program that isn't a part of what users run, as those of tests, in the same way.
+ * @param {string} name
+ * @param {string} folder where it has sources of its own
+ * @returns {Promise<any>} what it exports
+ */
+export async function importProgramOf(name, folder) {
+  return importFrom({ names: [name], folders: [...sourceFolders, folder] }, name);
+}
+
+/** @param {Programs} programs @param {string} name */
+async function importFrom(programs, name) {
+  const folder = await bundle(programs).catch(() => null);
   if (folder === null) {
     const { register } = await import('tsx/esm/api');
     register();
@@ -43,10 +62,14 @@ export async function importProgram(name) {
   return import(pathToFileURL(join(folder, `${name}.js`)).href);
 }
 
-/** Bundles the sources as they are, unless that was done before. Rejects where nothing can be written. */
-async function bundle() {
-  const sources = sourcesIn(folders).sort();
-  const hash = createHash('sha256').update(`${process.version} ${readFileSync(join(root, 'package.json'))}`);
+/**
+ * Bundles the sources as they are, unless that was done before. Rejects where nothing can be written.
+ * @param {Programs} programs
+ */
+async function bundle(programs) {
+  const sources = sourcesIn(programs.folders).sort();
+  const hash = createHash('sha256').update(`${process.version} ${programs.names}`);
+  hash.update(readFileSync(join(root, 'package.json')));
   for (const path of sources) hash.update(`${path}\0`).update(readFileSync(join(root, path)));
   const folder = join(cache, hash.digest('hex').slice(0, 20));
   if (existsSync(folder)) {
@@ -55,7 +78,7 @@ async function bundle() {
   }
   const unfinished = `${folder}.${randomBytes(6).toString('hex')}`;
   try {
-    await build(unfinished);
+    await build(programs, unfinished);
     // Whoever else has bundled the same sources meanwhile made the same files.
     await rename(unfinished, folder).catch((error) => {
       if (!existsSync(folder)) throw error;
@@ -87,12 +110,12 @@ function sourcesIn(within) {
   );
 }
 
-/** @param {string} outdir */
-async function build(outdir) {
+/** @param {Programs} programs @param {string} outdir */
+async function build(programs, outdir) {
   const esbuild = await import('esbuild');
   const built = esbuild.build({
     absWorkingDir: root,
-    entryPoints: programs.map((name) => `${name}.ts`),
+    entryPoints: programs.names.map((name) => `${name}.ts`),
     outbase: root,
     outdir,
     bundle: true,

@@ -1,4 +1,3 @@
-import { register } from 'tsx/esm/api';
+import { importProgramOf } from '../../pipeline/import-program.js';
 
-register();
-await import('./faulty-worker.ts');
+await importProgramOf('tests/engines/faulty-worker', 'tests/engines');
