@@ -68,7 +68,7 @@ async function importFrom(programs, name) {
  */
 async function bundle(programs) {
   const sources = sourcesIn(programs.folders).sort();
-  const hash = createHash('sha256').update(`${process.version} ${programs.names}`);
+  const hash = createHash('sha256').update(`${process.version} ${root} ${programs.names}`);
   hash.update(readFileSync(join(root, 'package.json')));
   for (const path of sources) hash.update(`${path}\0`).update(readFileSync(join(root, path)));
   const folder = join(cache, hash.digest('hex').slice(0, 20));

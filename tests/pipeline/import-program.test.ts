@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -56,6 +56,16 @@ describe('the program, as it starts', () => {
     await writeFile(path, source);
     expect((await assay('--version')).stdout).toBe(before);
     expect((await readdir(cache())).length).toBe(2);
+  });
+
+  it('is bundled again where the project has moved, for its files are elsewhere', async () => {
+    await assay('--version');
+    const before = project;
+    project = await temporaryFolder();
+    await rename(before, project);
+    // The version is read from a file of the project.
+    expect((await assay('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(await readdir(cache())).toHaveLength(2);
   });
 
   it('leaves no bundle that nothing was started from for a month', async () => {
