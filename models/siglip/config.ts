@@ -4,7 +4,12 @@ import { fileOf, mostBytes, readJson } from '../model-folder.ts';
 import type { Kernel } from '../resample.ts';
 import { type LogitValues, readLogits } from './logits.ts';
 import { type Precision, precisionSuffixes, precisions } from './precisions.ts';
-import { createSiglipTokenizer, type SiglipTokenizer, type SiglipVersion } from './tokenizer.ts';
+import {
+  createSiglipTokenizer,
+  type SiglipTokenizer,
+  type SiglipVersion,
+  type SpecialTokens,
+} from './tokenizer.ts';
 
 /** How a model sees images. */
 export type Resolution =
@@ -70,24 +75,30 @@ const preprocessorSchema = z.looseObject({
   image_std: channels.default([0.5, 0.5, 0.5]),
 });
 
+/** What transformers 5 saves a processor in: the same, under a name. */
+const processorSchema = z.looseObject({ image_processor: preprocessorSchema });
+
 const anyObject = z.record(z.string(), z.unknown());
 
-/** Gemma's vocabulary, by which SigLIP 2 at a fixed resolution, whose `model_type` is `siglip`, is told from SigLIP. */
-const leastGemmaVocabulary = 200_000;
+/**
+ * Gemma's vocabulary, by which SigLIP 2 at a fixed resolution, whose `model_type` is `siglip`, is told from SigLIP where
+ * the tokenizer's class doesn't say. SigLIP's multilingual models have 250,000 pieces.
+ */
+const gemmaVocabulary = 256_000;
 
 /**
  * Reads what a folder in the Hugging Face layout says of its SigLIP or SigLIP 2 model: `config.json`,
- * `preprocessor_config.json`, `tokenizer.json` and, where there are any, `tokenizer_config.json`, `assay.json` and
- * `model.safetensors`. Throws one line that names the file and what is wrong with it.
+ * `preprocessor_config.json` (or `processor_config.json`, which transformers 5 writes), `tokenizer.json` and, where there
+ * are any, `tokenizer_config.json`, `assay.json` and `model.safetensors`. Throws one line that names the file and what is
+ * wrong with it.
  */
 export async function readModelFacts(folder: string): Promise<ModelFacts> {
   const config = await readJson(folder, 'config.json', configSchema);
-  const preprocessor = await readJson(folder, 'preprocessor_config.json', preprocessorSchema);
+  const preprocessor = await readPreprocessor(folder);
   const { text_config: text, vision_config: vision } = config;
   const tokenizerFile = await readJson(folder, 'tokenizer.json', anyObject, { most: mostBytes.tokenizer });
   const special = await readJson(folder, 'tokenizer_config.json', anyObject, { absent: {} });
-  const isSecond = config.model_type === 'siglip2' || (text.vocab_size ?? 0) >= leastGemmaVocabulary;
-  const version: SiglipVersion = isSecond ? 'siglip2' : 'siglip';
+  const version = config.model_type === 'siglip2' ? 'siglip2' : versionOf(special, text.vocab_size ?? 0);
   let tokenize: SiglipTokenizer;
   try {
     tokenize = createSiglipTokenizer(tokenizerFile, special, version);
@@ -106,6 +117,22 @@ export async function readModelFacts(folder: string): Promise<ModelFacts> {
     tokenize,
     logits: await readLogits(folder, config, version),
   };
+}
+
+async function readPreprocessor(folder: string): Promise<z.infer<typeof preprocessorSchema>> {
+  const name = 'preprocessor_config.json';
+  const isThere = async (file: string) => (await fileOf(folder, file, mostBytes.json)) !== null;
+  if ((await isThere(name)) || !(await isThere('processor_config.json'))) {
+    return readJson(folder, name, preprocessorSchema);
+  }
+  return (await readJson(folder, 'processor_config.json', processorSchema)).image_processor;
+}
+
+/** Of a model whose type is `siglip`: by the name of its tokenizer's class, else by the vocabulary. */
+function versionOf({ tokenizer_class: name }: SpecialTokens, vocabulary: number): SiglipVersion {
+  if (typeof name === 'string' && /^(gemma|siglip2)/i.test(name)) return 'siglip2';
+  if (typeof name === 'string' && /^siglip/i.test(name)) return 'siglip';
+  return vocabulary >= gemmaVocabulary ? 'siglip2' : 'siglip';
 }
 
 function resolutionOf(

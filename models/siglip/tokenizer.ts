@@ -6,8 +6,9 @@ export type SiglipTokenizer = (texts: readonly string[], length: number) => Int3
 /** Which of the two the text tower was trained with. */
 export type SiglipVersion = 'siglip' | 'siglip2';
 
-/** What `tokenizer_config.json` says of the tokens that end and fill a text. */
+/** What `tokenizer_config.json` says of the tokens that end and fill a text, and of what made them. */
 export interface SpecialTokens {
+  readonly tokenizer_class?: unknown;
   readonly eos_token?: unknown;
   readonly pad_token?: unknown;
 }
@@ -16,11 +17,16 @@ const punctuation = /[!"#$%&'()*+,\-./:;<=>?@[\\\]^_`{|}~]/g;
 
 /**
  * A text as the tower knows it. SigLIP 2 was trained on texts lower-cased by TensorFlow's `lower`, which lowers ASCII
- * alone: `É` stays. SigLIP's are lower-cased whole and without ASCII's punctuation (big_vision, `canonicalize`).
+ * alone: `É` stays. SigLIP's are lower-cased whole and without ASCII's punctuation (big_vision, `canonicalize`), and
+ * SentencePiece's mark of a space is one.
  */
 export function canonicalText(text: string, version: SiglipVersion): string {
   if (version === 'siglip2') return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-  return text.toLowerCase().replace(punctuation, '').replace(/\s+/g, ' ').trim();
+  return text
+    .toLowerCase()
+    .replace(punctuation, '')
+    .replace(/[\s▁]+/g, ' ')
+    .trim();
 }
 
 /**
@@ -43,15 +49,25 @@ export function createSiglipTokenizer(
   };
   const end = idOf(config.eos_token, names.eos);
   const pad = idOf(config.pad_token, names.pad);
+  const lowers = lowersAll(contents);
   return (texts, length) => {
     const tokens = new Int32Array(texts.length * length).fill(pad);
     texts.forEach((text, row) => {
-      const { ids } = known.encode(canonicalText(text, version), { add_special_tokens: false });
+      const canonical = canonicalText(text, version);
+      // JavaScript writes a sigma that ends a word as ς, a tokenizer lower-cases letter by letter.
+      const given = lowers && version === 'siglip2' ? canonical.replaceAll('Σ', 'σ') : canonical;
+      const { ids } = known.encode(given, { add_special_tokens: false });
       const kept = ids.slice(0, length - 1);
       tokens.set([...kept, end], row * length);
     });
     return tokens;
   };
+}
+
+/** Whether a tokenizer lower-cases by itself, as those do that transformers 5 saves for SigLIP 2. */
+function lowersAll(contents: object): boolean {
+  const { normalizer } = contents as { readonly normalizer?: unknown };
+  return JSON.stringify(normalizer ?? null).includes('"Lowercase"');
 }
 
 /** A special token is written as its text, or as an object that holds it. */

@@ -56,11 +56,12 @@ const names = new Set([
   'assay.json',
   'config.json',
   'preprocessor_config.json',
+  'processor_config.json',
   'tokenizer.json',
   'tokenizer_config.json',
   'model.safetensors',
 ]);
-const graphName = /^onnx\/(vision|text)_model(_\w+)?\.onnx(_data(_\d+)?)?$/;
+const graphName = /^onnx\/(vision|text)_model(_\w+)?\.onnx([._]data(_\d+)?)?$/;
 const mostFiles = 64;
 /** Rows that are scored at a time: their decoded images are held. */
 const scoredRows = 64;

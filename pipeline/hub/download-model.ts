@@ -43,7 +43,13 @@ export const originSchema = z.object({
 /** Where a downloaded model came from. */
 export type Origin = z.infer<typeof originSchema>;
 
-const settings = ['config.json', 'preprocessor_config.json', 'tokenizer.json', 'tokenizer_config.json'];
+const settings = [
+  'config.json',
+  'preprocessor_config.json',
+  'processor_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+];
 
 /** Where models are kept: `ASSAY_CACHE`, else `assay` of the user's cache. */
 export function cacheFolder(): string {

@@ -91,6 +91,23 @@ describe('towers of a Hugging Face folder', () => {
     });
   });
 
+  it.each([
+    [{ tokenizer_class: 'GemmaTokenizer' }, 300, 'siglip2'],
+    [{ tokenizer_class: 'Siglip2Tokenizer' }, 300, 'siglip2'],
+    [{ tokenizer_class: 'SiglipTokenizer' }, 256_000, 'siglip'],
+    [{ tokenizer_class: 'TokenizersBackend' }, 256_000, 'siglip2'],
+    // SigLIP's multilingual models.
+    [{}, 250_000, 'siglip'],
+  ])('tell the two at a fixed resolution: %o with %i pieces is %s', async (special, pieces, kind) => {
+    await writeToySiglip(folder);
+    const write = (name: string, value: object) => writeFile(join(folder, name), JSON.stringify(value));
+    await write('config.json', { model_type: 'siglip', text_config: { vocab_size: pieces } });
+    await write('tokenizer_config.json', { eos_token: '<eos>', pad_token: '<pad>', ...special });
+    const towers = await openTowers(folder);
+    expect(towers.facts.kind).toBe(kind);
+    await towers.dispose();
+  });
+
   it('give an image the same embedding whatever it comes with', async () => {
     await writeToySiglip(folder, { kind: 'naflex' });
     const towers = await openTowers(folder, { batch: 3 });

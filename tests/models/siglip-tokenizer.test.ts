@@ -80,8 +80,22 @@ describe('texts as the towers were trained on them', () => {
     expect(row('RÉ', 4)).toEqual([...ids('rÉ'), eos, pad]);
   });
 
+  it('lower-case letter by letter where the tokenizer itself does', () => {
+    const lowering = { ...toyTokenizer(), normalizer: { type: 'Lowercase' } };
+    const pieces = Object.entries(lowering.model.vocab);
+    const greek = { ...lowering, model: { ...lowering.model, vocab: Object.fromEntries(pieces) } };
+    greek.model.vocab.σ = pieces.length;
+    expect(row('aΣ', 4, createSiglipTokenizer(greek, special, 'siglip2'))).toEqual([
+      ...ids('a'),
+      pieces.length,
+      eos,
+      pad,
+    ]);
+  });
+
   it('lower-case all and drop punctuation for SigLIP', () => {
     expect(canonicalText('  A "Red"  ÉCLAIR, ДОМ!\n', 'siglip')).toBe('a red éclair дом');
+    expect(canonicalText('▁a▁ b▁', 'siglip')).toBe('a b');
     expect(row('R-É!', 4, first)).toEqual([...ids('ré'), eos, pad]);
   });
 });
