@@ -1,7 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ResumableError, UsageError } from '../errors.ts';
+import { type Program, programOf, translated } from './program.ts';
 import type { TaskAnswer, TaskRequest } from './serve.ts';
 
 /** What became of a request. */
@@ -38,9 +37,6 @@ export interface ProcessOptions {
   readonly program?: string | undefined;
 }
 
-const worker = fileURLToPath(new URL('./worker.ts', import.meta.url));
-const typescript = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-
 /**
  * Node's options of processes that images go through. Their bytes come and go outside of the heap, and count against it:
  * with the small heap that a process begins with, every fifty of them or so bring on a full collection of garbage.
@@ -48,7 +44,8 @@ const typescript = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).
 export const heapOptions: readonly string[] = ['--initial-old-space-size=256'];
 
 /** Opens processes; they are started when they are asked. */
-export function openProcesses({ workers, program = worker }: ProcessOptions): Processes {
+export function openProcesses({ workers, program }: ProcessOptions): Processes {
+  const opened = program === undefined ? programOf('worker') : Promise.resolve(translated(program));
   const alive = new Map<ChildProcess, Promise<void>>();
   const free: ChildProcess[] = [];
   let stopped = false;
@@ -57,9 +54,9 @@ export function openProcesses({ workers, program = worker }: ProcessOptions): Pr
   };
   // One that is in the middle of native work wouldn't notice that this process has gone.
   process.on('exit', endAll);
-  const start = () => {
-    const child = fork(program, [String(workers)], {
-      execArgv: [...heapOptions, '--import', typescript],
+  const start = ({ path, execArgv }: Program) => {
+    const child = fork(path, [String(workers)], {
+      execArgv: [...heapOptions, ...execArgv],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const ended = new Promise<void>((resolve) => {
@@ -77,11 +74,12 @@ export function openProcesses({ workers, program = worker }: ProcessOptions): Pr
   };
   return {
     async run(request, read) {
+      const found = await opened;
       if (stopped) return stoppedOutcome;
       let child = free.pop();
       // One may have been ended while it waited.
       while (child !== undefined && hasEnded(child)) child = free.pop();
-      child ??= start();
+      child ??= start(found);
       const outcome = await asked(child, request, read);
       if (outcome.kind !== 'crashed') free.push(child);
       return outcome;
@@ -92,8 +90,9 @@ export function openProcesses({ workers, program = worker }: ProcessOptions): Pr
       return {
         isFresh,
         async run(request, read) {
+          const found = await opened;
           if (stopped) return stoppedOutcome;
-          if (child === null || hasEnded(child)) child = start();
+          if (child === null || hasEnded(child)) child = start(found);
           return asked(child, request, read);
         },
         async end() {

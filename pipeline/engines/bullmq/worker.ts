@@ -1,11 +1,10 @@
-import { createRequire } from 'node:module';
 import { hostname } from 'node:os';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { FlowProducer, type Job, UnrecoverableError, Worker } from 'bullmq';
 import type { Logger } from 'pino';
 import { redact } from '../../../schemas/redact.ts';
 import { ResumableError, UsageError } from '../../errors.ts';
 import { heapOptions } from '../processes.ts';
+import { programOf } from '../program.ts';
 import { advance } from './advance.ts';
 import { assertAnswers, type RedisConnection } from './connection.ts';
 import { gateJobSchema, queueNames, type TaskJob, taskJobSchema } from './queues.ts';
@@ -41,9 +40,6 @@ const lockMs = 5_000;
 const mostStalls = 20;
 const patienceMs = 3_000;
 
-const sandbox = fileURLToPath(new URL('./sandbox.cjs', import.meta.url));
-const typescript = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-
 /** Starts a worker. Throws a {@link UsageError} when Redis doesn't answer, or a root isn't there. */
 export async function startTaskWorker(options: WorkerOptions): Promise<TaskWorker> {
   const { redis, concurrency, log } = options;
@@ -62,11 +58,12 @@ export async function startTaskWorker(options: WorkerOptions): Promise<TaskWorke
     maxStalledCount: mostStalls,
   };
   const report = outages(log, redis.name);
-  const tasks = new Worker(queueNames.tasks, sandbox, {
+  const sandbox = await programOf('sandbox');
+  const tasks = new Worker(queueNames.tasks, sandbox.path, {
     ...shared,
     concurrency,
     workerForkOptions: {
-      execArgv: [...heapOptions, '--import', typescript],
+      execArgv: [...heapOptions, ...sandbox.execArgv],
       env: { ...process.env, [settingsVariable]: JSON.stringify(settings) },
     },
   });
