@@ -66,6 +66,8 @@ export async function openParquetWriter(
     if (pending.length === 0 || writer === undefined) return;
     const names = (pending[0] as RecordBatch).schema.names.map(String);
     const start = bytes.offset;
+    // Room for all of it at once: it would be copied each time that it outgrows what it has.
+    bytes.ensure(pendingBytes);
     const columns = names.flatMap((name) =>
       // An image's bytes are its own compression, and no bounds are looked for among them.
       writeColumn(

@@ -20,7 +20,7 @@ import {
   pairDuplicates,
   rankByBytes,
 } from './duplicates/plan.ts';
-import { askDatabase, saveVerdicts, type Verdicts } from './duplicates/verdict-tables.ts';
+import { askDatabase, type SavedVerdicts, saveVerdicts, type Verdicts } from './duplicates/verdict-tables.ts';
 import { type BoilerplateSearch, findBoilerplate } from './texts/boilerplate.ts';
 
 /**
@@ -36,7 +36,7 @@ export interface Reduction extends Verdicts {
   readonly scoreThreshold: number | null;
   readonly planMix: (options: QuotaOptions) => Promise<MixPlan>;
   /** Writes the verdicts to a folder, for `readVerdicts`. */
-  save(folder: string): Promise<void>;
+  save(folder: string): Promise<SavedVerdicts>;
   /** Ranges of ids of so many kept rows each, by the plan of a mix that drops what is over its shares. */
   cut(rows: number, plan: MixPlan | null): Promise<IdRange[]>;
   /** Writes the ids of the rows that are kept, as `cut` has found them (parquet: id). */

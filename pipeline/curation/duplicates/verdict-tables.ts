@@ -35,6 +35,9 @@ const tables = {
 
 type TableName = keyof typeof tables;
 
+/** Rows of the saved tables, by name: of those that there are. */
+export type SavedVerdicts = Readonly<Record<string, number>>;
+
 /** Asks one row group of the tables after the other. */
 type Ask = (table: TableName, shard: string, rowGroup: number) => Promise<readonly Found[]>;
 type Found = Readonly<Record<string, unknown>>;
@@ -49,31 +52,44 @@ export function askDatabase(database: Database, isBalanced: boolean, nearness: V
   }, nearness);
 }
 
-/** Writes the verdicts of a reduction to a folder, in the order of the ids, so that a range of rows finds its own. */
-export async function saveVerdicts(database: Database, isBalanced: boolean, folder: string): Promise<void> {
+/**
+ * Writes the verdicts of a reduction to a folder, in the order of the ids, so that a range of rows finds its own, and says
+ * how many there are.
+ */
+export async function saveVerdicts(
+  database: Database,
+  isBalanced: boolean,
+  folder: string,
+): Promise<SavedVerdicts> {
+  const saved: Record<string, number> = {};
   for (const [name, sql] of Object.entries(tables)) {
     if (name === 'unbalanced' && !isBalanced) continue;
     const to = quoted(join(folder, `${name}.parquet`));
-    await database.run(
+    const [copied] = await database.rows(
       `COPY (SELECT * FROM (${sql}) ORDER BY ALL) TO ${to} (FORMAT parquet, ROW_GROUP_SIZE 8192)`,
     );
+    saved[name] = Number(copied?.Count);
   }
+  return saved;
 }
 
-/** Reads the saved verdicts of the rows of ids [from, to): no more than those are held. */
+/**
+ * Reads the saved verdicts of the rows of ids [from, to): no more than those are held. Tables without a row are not asked
+ * for.
+ */
 export async function readVerdicts(
-  database: Database,
+  open: () => Promise<Database>,
   folder: string,
   { from, to }: { readonly from: number; readonly to: number },
-  isBalanced: boolean,
+  saved: SavedVerdicts,
   nearness: VerdictNearness,
 ): Promise<Verdicts> {
   const held = new Map<string, Found[]>();
   const keyOf = (table: string, shard: unknown, rowGroup: unknown) =>
     `${table}\u0000${rowGroup}\u0000${shard}`;
-  for (const name of Object.keys(tables)) {
-    if (name === 'unbalanced' && !isBalanced) continue;
-    const rows = await database.rows(
+  for (const [name, count] of Object.entries(saved)) {
+    if (count === 0) continue;
+    const rows = await (await open()).rows(
       `SELECT * FROM ${relationOf(join(folder, `${name}.parquet`))}
        WHERE id >= ${from}::BIGINT AND id < ${to}::BIGINT ORDER BY ALL`,
     );

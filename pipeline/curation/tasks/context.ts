@@ -5,9 +5,11 @@ import { useStorage } from '../../../schemas/storage/open-storage.ts';
 import type { Config } from '../../config.ts';
 import { openExecutorOf, openTeacher } from '../../teacher.ts';
 import { ledgerName, openLedgerFile } from '../admit/ledger-file.ts';
+import { type Database, openDatabase } from '../duplicates/database.ts';
 import { configOfTasks } from '../plan/freeze.ts';
 import type { FrozenRun } from '../plan/plan-files.ts';
 import type { PlannedTask } from '../plan/tasks.ts';
+import { workLayout } from './layout.ts';
 import type { Quarantined } from './output.ts';
 
 /** The parts of a task that are left out, or the only one that is tried: row groups, or batches of the second pass. */
@@ -24,6 +26,8 @@ export interface TaskContext {
   readonly config: Config;
   /** The recipe's teacher, opened once a process; null without one. */
   teacher(): Promise<Teacher | null>;
+  /** A database for what a task asks and leaves nothing in, opened once a process: to open one costs more than to ask it. */
+  database(): Promise<Database>;
   readonly signal: AbortSignal;
   /** Told how many rows were worked on so far. */
   readonly progress: (rows: number) => void;
@@ -34,16 +38,18 @@ export interface TaskContext {
 export interface TaskModels {
   readonly config: Config;
   teacher(): Promise<Teacher | null>;
+  database(): Promise<Database>;
   dispose(): Promise<void>;
 }
 
 /** Opens a run's models when the first task needs them, for all the tasks of a process. */
-export function openTaskModels({ plan }: FrozenRun, processes: number): TaskModels {
+export function openTaskModels({ folder, plan }: FrozenRun, processes: number): TaskModels {
   const asked = configOfTasks(plan);
   useStorage(asked.storage);
   const concurrency = Math.max(1, Math.round(asked.images.concurrency / processes));
   const config = { ...asked, images: { ...asked.images, concurrency } };
   let opened: Promise<Teacher | null> | null = null;
+  let asking: Promise<Database> | null = null;
   return {
     config,
     teacher() {
@@ -54,7 +60,13 @@ export function openTaskModels({ plan }: FrozenRun, processes: number): TaskMode
       })();
       return opened;
     },
+    database() {
+      asking ??= openDatabase(workLayout(folder).temporary);
+      return asking;
+    },
     async dispose() {
+      (await asking?.catch(() => null))?.close();
+      asking = null;
       await (await opened?.catch(() => null))?.dispose();
       opened = null;
     },

@@ -4,6 +4,7 @@ import type { BalancePlan } from '../../../stages/balance/plan.ts';
 import type { MixPlan } from '../../../stages/mix/plan.ts';
 import { createCaptionSample } from '../../../stages/regions/caption-sample.ts';
 import { reduceOptions } from '../duplicates/settings.ts';
+import type { SavedVerdicts } from '../duplicates/verdict-tables.ts';
 import type { FrozenRun } from '../plan/plan-files.ts';
 import { readTasks, writeTasks } from '../plan/plan-files.ts';
 import { digestOf, type FinishTask, isReadTask, type PlannedTask, type WholeTask } from '../plan/tasks.ts';
@@ -24,6 +25,7 @@ export interface Decisions {
   readonly mix: MixPlan | null;
   /** Generic words that the data show, by language. */
   readonly genericWords: Readonly<Record<string, readonly string[]>>;
+  readonly verdicts: SavedVerdicts;
 }
 
 /** The name, in the folder of `decide`, of the table of the second pass's tasks. */
@@ -49,13 +51,13 @@ export const decideRows: TaskKind<WholeTask, Decisions> = async (context, task, 
   });
   try {
     const mix = config.mix.enabled ? await reduction.planMix(config.mix) : null;
-    await reduction.save(folder);
+    const verdicts = await reduction.save(folder);
     const ranges = await reduction.cut(config.output.shardRows, config.mix.mode === 'drop' ? mix : null);
     if (config.keepFacts) await reduction.saveKept(join(folder, keptName));
     await writeTasks(join(folder, tasksName), finishTasks(ranges, task));
     const { counts, balanced, scoreThreshold } = reduction;
     const genericWords = await genericWordsOf(context);
-    return { result: { counts, balanced, scoreThreshold, mix, genericWords }, rows: 0 };
+    return { result: { counts, balanced, scoreThreshold, mix, genericWords, verdicts }, rows: 0 };
   } finally {
     reduction.close();
     await rm(spill, { recursive: true, force: true });

@@ -76,6 +76,7 @@ export function createTaskRunner({ processes = 1 }: { readonly processes?: numbe
       run,
       config: models.config,
       teacher: models.teacher,
+      database: models.database,
       signal: options.signal ?? new AbortController().signal,
       progress: options.progress ?? (() => {}),
       units: options.units ?? {},

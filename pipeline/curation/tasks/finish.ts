@@ -20,7 +20,6 @@ import type { Config } from '../../config.ts';
 import { type FileFacts, fileFacts } from '../../run-folder.ts';
 import { embedOptions } from '../../teacher.ts';
 import { version } from '../../version.ts';
-import { openDatabase } from '../duplicates/database.ts';
 import { readVerdicts, type Verdicts } from '../duplicates/verdict-tables.ts';
 import { chainStages, type StageFigures } from '../funnel.ts';
 import { readsImages } from '../metadata-only.ts';
@@ -110,21 +109,16 @@ export const finishRows: TaskKind<FinishTask, FinishResult> = async (context, ta
 const looksAtImages = new Set(['label-regions', 'embed-with-teacher', 'write-shards']);
 
 async function verdictsOf(
-  { config }: TaskContext,
+  { config, database }: TaskContext,
   folder: string,
   task: FinishTask,
-  { balanced }: Decisions,
+  { verdicts }: Decisions,
 ): Promise<Verdicts> {
-  const database = await openDatabase(folder);
-  try {
-    const { near, radius, colours } = config.deduplicate;
-    return await readVerdicts(database, folder, task, balanced !== null, {
-      near: near ? { radius, colours } : null,
-      evaluation: config.decontaminate ?? null,
-    });
-  } finally {
-    database.close();
-  }
+  const { near, radius, colours } = config.deduplicate;
+  return readVerdicts(database, folder, task, verdicts, {
+    near: near ? { radius, colours } : null,
+    evaluation: config.decontaminate ?? null,
+  });
 }
 
 interface Parts {
