@@ -17,6 +17,7 @@ import { inlineEngine } from '../../pipeline/engines/inline.ts';
 import { temporaryFolder } from '../support.ts';
 import { testEngine } from './conformance.ts';
 import { outputsOf, poolConfig, quietRun, writePool } from './pool.ts';
+import { childrenOf, isRunning } from './processes.ts';
 
 const program = new URL('../../pipeline/cli/assay.js', import.meta.url).pathname;
 const missing = redisMissing();
@@ -158,6 +159,21 @@ describe.skipIf(missing !== null)('the bullmq engine', () => {
       expect(child.signalCode).toBeNull();
     }
   });
+
+  it('leaves no process behind, also where they are stuck, and others do its tasks', async () => {
+    const stuck = work('--root', folder, '--concurrency', '2');
+    await until(() => stuck.said().includes('working for'));
+    const ran = run('stuck');
+    await asked((queue) => until(async () => (await queue.getJobs(['active'])).length > 0));
+    const children = await childrenOf(stuck.child);
+    expect(children.length).toBeGreaterThan(0);
+    for (const pid of children) process.kill(pid, 'SIGSTOP');
+    expect(await stuck.end('SIGTERM')).toBe(143);
+    for (const pid of children) await until(async () => !(await isRunning(pid)));
+    work('--root', folder, '--concurrency', '2');
+    expect((await ran).balanced).toBe(true);
+    expect(await outputsOf(join(folder, 'stuck'))).toEqual(expected);
+  }, 240_000);
 });
 
 describe.skipIf(missing !== null)('as every engine', () => {

@@ -14,6 +14,9 @@ export type JobResult = Pick<TaskRecord, 'rows' | 'seconds' | 'quarantined'>;
 
 // A worker that is killed takes its processes with it: else they would go on, and be heard by no one.
 process.once('disconnect', () => process.exit());
+// Ctrl-C reaches the whole group of processes: the worker says when this one ends, and what becomes of its task.
+process.removeAllListeners('SIGINT');
+process.on('SIGINT', () => {});
 // Images are decoded several at a time, and by several processes: one thread each is enough.
 sharp.concurrency(1);
 sharp.cache(false);

@@ -39,7 +39,7 @@ export interface TaskWorker {
 const lockMs = 5_000;
 /** Times that a task may lose its worker. */
 const mostStalls = 20;
-const patienceMs = 3_000;
+const patienceMs = 2_500;
 
 const sandbox = fileURLToPath(new URL('./sandbox.cjs', import.meta.url));
 const typescript = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
