@@ -8,7 +8,7 @@ import { openParquetWriter } from '../../../schemas/parquet-writer.ts';
 import { type Config, configSchema } from '../../config.ts';
 import { UsageError } from '../../errors.ts';
 import { workLayout } from '../tasks/layout.ts';
-import { digestOf, isReadTask, type Phase, type PlannedTask, phases } from './tasks.ts';
+import { digestOf, endOfPart, isReadTask, type Phase, type PlannedTask, phases } from './tasks.ts';
 
 /** A run as it was frozen: what is done, and what it hangs on. */
 export interface Plan {
@@ -133,6 +133,7 @@ const detailSchema = z.strictObject({
   band: place.optional(),
   from: place.optional(),
   to: place.optional(),
+  only: z.array(z.tuple([place, place])).optional(),
 });
 
 function taskOf(row: Record<string, unknown>): PlannedTask {
@@ -153,9 +154,7 @@ function taskOf(row: Record<string, unknown>): PlannedTask {
 
 /** What a task's identity ends with, by what it is told: a plan's hash holds the identity alone. */
 function endOfIdentity(task: PlannedTask): string {
-  if (isReadTask(task)) {
-    return task.rowGroups === undefined ? '' : `:${task.rowGroups.from}-${task.rowGroups.to}`;
-  }
+  if (isReadTask(task)) return endOfPart(task);
   if (task.phase === 'finish' && 'from' in task) return `finish:${task.from}-${task.to}`;
   return 'share' in task ? `${task.phase}:${task.band ?? 'all'}:${task.share}/${task.of}` : '';
 }

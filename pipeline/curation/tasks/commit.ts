@@ -214,6 +214,9 @@ export async function tidy(run: FrozenRun): Promise<void> {
   await rmdir(outputs).catch(() => {});
 }
 
+/** The stages whose quarantine is of what couldn't be read, or ended the process that was at it: what is tried again. */
+export const retriedStages = ['read-shards', writingStage] as const;
+
 /** Tasks of the first pass that quarantined what couldn't be read, or what ended its process. */
 export async function tasksToRetry(run: FrozenRun): Promise<PlannedTask[]> {
   const found: PlannedTask[] = [];
