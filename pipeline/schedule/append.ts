@@ -1,4 +1,4 @@
-import { copyFile, link, mkdir, readdir, readFile, rename } from 'node:fs/promises';
+import { copyFile, link, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { CurationReport } from '../../schemas/reports.ts';
 import type { FrozenRun } from '../curation/plan/plan-files.ts';
@@ -114,6 +114,10 @@ const order = (path: string) => parts.indexOf(path.split('/')[0] ?? '');
 /** Gives a file another name beside the one it has: whole or not at all, over what an earlier try left. */
 async function place(from: string, to: string): Promise<void> {
   const partial = join(to, '..', `${basename(to)}.partial`);
+  // A try before may have been cut short here; and a link that lies in wait is not written through.
+  await rm(partial, { force: true });
   await link(from, partial).catch(async () => copyFile(from, partial));
   await rename(partial, to);
+  // Where both were names of one file already the rename leaves them.
+  await rm(partial, { force: true });
 }

@@ -7,6 +7,7 @@ import { type Config, configSchema } from '../config.ts';
 import { outcomeOf } from '../curation/plan/plan-files.ts';
 import { UsageError } from '../errors.ts';
 import { isAlive } from '../is-alive.ts';
+import { assertOwnFolders } from '../own-folders.ts';
 import { writeJson } from '../run-folder.ts';
 
 /** One run that a data set grew by. */
@@ -52,13 +53,14 @@ export function dataSetLayout(folder: string) {
 
 /**
  * Opens the data set of a folder, which is made where there is none. Throws a {@link UsageError} where the folder holds
- * something else, or was made by another recipe.
+ * something else or a link in place of one of its parts, or was made by another recipe.
  */
 export async function openDataSet(folder: string, config: Config): Promise<DataSet> {
   const recipe = createHash('sha256')
     .update(JSON.stringify(outcomeOf(config)))
     .digest('hex');
   const { list, lock, runs } = dataSetLayout(folder);
+  await assertOwnFolders(folder, ['increments', 'facts', 'shards', 'lineage', 'quarantine', 'dropped']);
   const text = await readFile(list, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw new UsageError(`--out: ${list}: ${error.message}`);

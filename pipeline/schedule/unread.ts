@@ -8,6 +8,7 @@ import type { RowRange } from '../curation/plan/tasks.ts';
 import { retriedStages } from '../curation/tasks/commit.ts';
 import { workLayout } from '../curation/tasks/layout.ts';
 import { exactly, parquetOf, quoted } from '../sql-text.ts';
+import { dataSetLayout } from './data-set.ts';
 
 /** What one increment had quarantined that a later one has read again. */
 export interface TakenBack {
@@ -37,7 +38,7 @@ export async function readUnread(folder: string): Promise<ReadonlyMap<string, Un
   const quarantine = join(folder, 'quarantine');
   const names = await readdir(quarantine).catch(() => []);
   if (names.length === 0) return new Map();
-  const database = await openDatabase(folder);
+  const database = await openDatabase(dataSetLayout(folder).runs);
   try {
     // Rows that follow one another are one range.
     const rows = await database.rows(`
@@ -144,7 +145,7 @@ async function withLedgers<T>(
   const ledgers = names
     .map((name) => [Number(basename(name, '.parquet')) + 1, join(quarantine, name)] as const)
     .filter(([number]) => number < before);
-  const database = await openDatabase(folder);
+  const database = await openDatabase(dataSetLayout(folder).runs);
   try {
     return await use(database, ledgers);
   } finally {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Job, Queue } from 'bullmq';
@@ -224,5 +225,29 @@ describe('a Redis that is not there', () => {
     await expect(lost).rejects.toThrow(/^--redis: redis:\/\/127.0.0.1:1 does not answer/);
     await expect(lost).rejects.not.toThrow(new RegExp(password));
     expect(() => redisConnection(`http://someone:${password}@host`)).toThrow(/^((?!not-to-be-seen).)*$/);
+  });
+
+  it.each(['/', '?', '#', '%', '%zz'])(
+    'is said without its password, where that has a %s which no URL can have',
+    (letter) => {
+      const url = `redis://:se${letter}cret@127.0.0.1:1`;
+      expect(() => redisConnection(url)).toThrow(/^--redis: a URL (?!.*cret)/);
+    },
+  );
+
+  it('is said to be none where something listens and says nothing, and a command that waits for it can be stopped', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    try {
+      const { port } = silent.address() as AddressInfo;
+      const url = `redis://127.0.0.1:${port}`;
+      await expect(assertAnswers(redisConnection(url))).rejects.toThrow(/does not answer \(nothing within/);
+      const waiting = once(silent, 'connection');
+      const worker = startWorker(url);
+      await waiting;
+      expect(await worker.end('SIGTERM')).toBe(143);
+    } finally {
+      silent.close();
+    }
   });
 });

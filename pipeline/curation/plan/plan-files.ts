@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Float64, Int32, Utf8 } from 'apache-arrow';
 import { z } from 'zod';
 import { batchOf } from '../../../schemas/batches.ts';
@@ -7,6 +8,7 @@ import { openShard } from '../../../schemas/parquet-reader.ts';
 import { openParquetWriter } from '../../../schemas/parquet-writer.ts';
 import { type Config, configSchema } from '../../config.ts';
 import { UsageError } from '../../errors.ts';
+import { assertOwnFolders } from '../../own-folders.ts';
 import { workLayout } from '../tasks/layout.ts';
 import { digestOf, endOfPart, isReadTask, type Phase, type PlannedTask, phases } from './tasks.ts';
 
@@ -241,9 +243,20 @@ function whyNot(error: Error): string {
   return issue ? `${issue.path.join('.')}: ${issue.message}` : (error.message.split('\n')[0] ?? '');
 }
 
-/** Reads the plan of a run's folder. Throws a {@link UsageError} when there is none, or it isn't what it says it is. */
+/** Folders of a run that tasks write to, and that are cleared of what an earlier one left. */
+const ownFolders = [
+  ...['shards', 'lineage', 'quarantine', 'dropped'],
+  ...['.', 'temporary', 'tasks', 'done'].map((part) => join('work', part)),
+  ...phases.flatMap((phase) => ['tasks', 'done'].map((part) => join('work', part, phase))),
+];
+
+/**
+ * Reads the plan of a run's folder. Throws a {@link UsageError} when there is none, it isn't what it says it is, or a part of
+ * the folder is a link to another place.
+ */
 export async function openRun(folder: string): Promise<FrozenRun> {
   const layout = workLayout(folder);
+  await assertOwnFolders(folder, ownFolders);
   const text = await readFile(layout.plan, 'utf8').catch(() => {
     throw new UsageError(`${folder}: holds no plan (work/plan.json): assay plan --out ${folder} makes one`);
   });

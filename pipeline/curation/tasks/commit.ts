@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { copyFile, link, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CurationReport } from '../../../schemas/reports.ts';
+import { assertOwnFolders } from '../../own-folders.ts';
 import { type FileFacts, fileFacts, makeFolder, writeJson } from '../../run-folder.ts';
 import { version } from '../../version.ts';
 import { ledgerName, replayLedgerFile } from '../admit/ledger-file.ts';
@@ -166,6 +167,7 @@ export async function publish(run: FrozenRun, committed: string): Promise<void> 
     await rename(partial, to);
   };
   for (const part of ['shards', 'lineage', 'quarantine', 'dropped']) {
+    await assertOwnFolders(folder, [part]);
     await makeFolder(join(folder, part));
     const files = written[part];
     // A ledger is one file always: what another process clears away meanwhile is missed, and not taken for none.

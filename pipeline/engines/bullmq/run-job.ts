@@ -7,7 +7,7 @@ import { readRecord, type TaskRecord } from '../../curation/tasks/output.ts';
 import { ResumableError, UsageError } from '../../errors.ts';
 import { createTaskHandler } from '../task-handler.ts';
 import { type TaskJob, taskJobSchema } from './queues.ts';
-import { assertUnderRoots, sandboxSettingsSchema, settingsVariable } from './roots.ts';
+import { realUnderRoots, sandboxSettingsSchema, settingsVariable } from './roots.ts';
 
 /** What a task's job comes to. */
 export type JobResult = Pick<TaskRecord, 'rows' | 'seconds' | 'quarantined'>;
@@ -41,8 +41,8 @@ export async function runJob(
     job.updateProgress(rows).catch(() => {});
   };
   try {
-    const data = checkedData(job.data);
-    await assertUnderRoots(data.run, settings.roots);
+    const asked = checkedData(job.data);
+    const data = { ...asked, run: await realUnderRoots(asked.run, settings.roots) };
     if (settings.program !== undefined || endedItsProcess(job)) return await runCarefully(data, progress);
     const reference = { plan: data.plan, phase: data.phase, id: data.task };
     return resultOf(await runner.execute(data.run, reference, { signal, progress }));

@@ -9,7 +9,7 @@ import { heapOptions } from '../processes.ts';
 import { advance } from './advance.ts';
 import { assertAnswers, type RedisConnection } from './connection.ts';
 import { gateJobSchema, queueNames, type TaskJob, taskJobSchema } from './queues.ts';
-import { assertUnderRoots, resolveRoots, type SandboxSettings, settingsVariable } from './roots.ts';
+import { realUnderRoots, resolveRoots, type SandboxSettings, settingsVariable } from './roots.ts';
 import type { JobResult } from './run-job.ts';
 
 /** How a worker works. */
@@ -111,8 +111,8 @@ async function openGate(job: Job, flows: FlowProducer, roots: readonly string[])
   try {
     const gate = gateJobSchema.safeParse(job.data);
     if (!gate.success) throw new UsageError('refused a job that is no gate of a run');
-    await assertUnderRoots(gate.data.run, roots);
-    return await advance(flows, { ...gate.data, step: gate.data.step + 1 });
+    const run = await realUnderRoots(gate.data.run, roots);
+    return await advance(flows, { ...gate.data, run, step: gate.data.step + 1 });
   } catch (error) {
     const { message } = error as Error;
     if (error instanceof UsageError || error instanceof ResumableError) {
