@@ -5,12 +5,13 @@ import { createReadStream } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { openDatabase } from '../pipeline/curation/duplicates/database.ts';
 import { exactly, parquetOf } from '../pipeline/sql-text.ts';
 import { createRandom, type Random } from '../schemas/random.ts';
 import type { CurationReport } from '../schemas/reports.ts';
 import { redisMissing, startRedis } from './faults/redis-server.ts';
+import { stopCases } from './faults/stop-cases.ts';
+import { program, type Stopped, stopAll } from './faults/stops.ts';
 import { buildPictures } from './throughput/sources.ts';
 
 /** How much is tried. */
@@ -21,9 +22,10 @@ export interface FaultOptions {
   readonly kills?: number | undefined;
   /** Whether two workers of Redis are held against one; not where it isn't installed. */
   readonly workers?: boolean | undefined;
+  /** Moments at which each command that runs for long is told to stop. */
+  readonly stops?: number | undefined;
 }
 
-const program = fileURLToPath(new URL('../pipeline/cli/assay.js', import.meta.url));
 const seed = 1;
 
 /**
@@ -34,12 +36,17 @@ const seed = 1;
  * - `bytesIdentical`: 1 where each of those runs left the bytes of an undisturbed one.
  * - `rowsLost`, `rowsTwice`: rows of the undisturbed runs that the others lack, or have more than once.
  * - `badShards`: shards cut short, of a broken footer, of a broken page, of no length, tried among good ones.
+ * - `stops`: times that a command that runs for long (`curate`, `resume`, shares, `schedule`, `worker`, `distill`, `demo`,
+ *   `feed`, `gallery`) was told to stop, by SIGTERM and by Ctrl-C in turn, at random moments (seeded).
+ * - `stopsWithinSeconds`: the longest that one of them took to be gone, with all of its processes.
+ * - `stopsUnclean`: those that ended with another exit code than the signal's, or left a process or an unfinished file.
  * - `bullmqTwoOverOne`: seconds of a run by one worker over Redis over those of one by two, a task at a time each.
  */
 export async function benchFaults({
   rows = 240,
   kills = 30,
   workers = true,
+  stops = 2,
 }: FaultOptions): Promise<Record<string, number | string>> {
   const folder = await mkdtemp(join(tmpdir(), 'assay-faults-'));
   try {
@@ -54,6 +61,7 @@ export async function benchFaults({
       rowsTwice: killed.figures.rowsTwice + damaged.rowsTwice,
       badShards: damaged.badShards,
       badShardsQuarantined: damaged.quarantined,
+      ...(stops > 0 ? await tellToStop(folder, rows, stops) : {}),
       ...(workers ? await compareWorkers(folder, rows) : {}),
     };
   } finally {
@@ -219,6 +227,32 @@ async function damageShards(folder: string, shards: readonly string[], reference
   const { lost, twice } = await compareKeys(reference, out);
   const quarantined = report.quarantined + report.quarantinedShards;
   return { badShards, quarantined, rowsLost: lost, rowsTwice: twice };
+}
+
+/** Tells each command that runs for long to stop, at several moments of its work. */
+async function tellToStop(folder: string, rows: number, times: number) {
+  const pool = join(folder, 'photos-to-stop');
+  await buildPictures(pool, { rows, width: 640, height: 480, shardRows: Math.ceil(rows / 8) });
+  const recipe = await writeRecipe(folder, 'to-stop', pool);
+  const redis = redisMissing() === null ? await startRedis() : null;
+  try {
+    const sources = join(folder, 'sources-to-stop');
+    await mkdir(sources);
+    const cases = await stopCases({ folder: sources, recipe, redis: redis?.url ?? null });
+    const tell = ({ name, signal, after, seconds, clean, said, left }: Stopped) => {
+      const how = clean ? '' : `, not clean (${left.join(', ')}): ${said.slice(-500)}`;
+      const line = `${name}: ${signal} after ${after.toFixed(1)} s: gone in ${seconds.toFixed(2)} s${how}`;
+      process.stderr.write(`${line}\n`);
+    };
+    const stopped = await stopAll(cases, { folder: join(folder, 'stopped'), times, tell });
+    return {
+      stops: stopped.length,
+      stopsWithinSeconds: Math.round(100 * Math.max(...stopped.map(({ seconds }) => seconds))) / 100,
+      stopsUnclean: stopped.filter(({ clean }) => !clean).length,
+    };
+  } finally {
+    await redis?.close();
+  }
 }
 
 /** A run by one worker over Redis, and one by two, in turn. */

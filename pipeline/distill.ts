@@ -250,7 +250,7 @@ async function scoreTeacher(
   const path = await resolveTeacher(config.teacher, run.configPath, run);
   const teacher = await openTeacher(path, executor, config);
   const set = await loadEvaluation(shards, teacher.imageSize, config.evaluation.images);
-  const scores = await evaluate(teacher, set, false);
+  const scores = await evaluate(teacher, set, false, run.signal);
   await teacher.dispose();
   return scores;
 }

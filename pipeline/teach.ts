@@ -269,7 +269,7 @@ async function score(teaching: Teaching, parameters: Parameters): Promise<Evalua
   if (!teaching.evaluation) return null;
   const embedder = await embedderOf(teaching, parameters);
   try {
-    return await evaluate(embedder, teaching.evaluation, true);
+    return await evaluate(embedder, teaching.evaluation, true, teaching.run.signal);
   } finally {
     await embedder.dispose();
   }

@@ -20,6 +20,12 @@ export function rememberSecret(value: string | undefined): void {
 }
 
 /**
+ * A user and a password with a / ? or # in it, which no URL can have: what looks like a port isn't one. A colon after the
+ * host is a path's.
+ */
+const misplaced = /:\/\/[^\s/?#@:"'<>\\]{0,200}:(?!\d{1,5}(?:[/?#\s"'<>\\]|$))[^\s"'<>\\]{0,200}@/g;
+
+/**
  * A text without secrets: users and passwords of URLs, signatures of signed URLs, and every value that was remembered
  * or stands in one of the AWS variables. Everything that leaves the program as text goes through it: logs, errors,
  * reports and manifests.
@@ -27,6 +33,7 @@ export function rememberSecret(value: string | undefined): void {
 export function redact(text: string): string {
   for (const name of secretVariables) rememberSecret(process.env[name]);
   let clean = text
+    .replace(misplaced, `://${hidden}@`)
     .replace(/:\/\/[^\s/?#"'<>\\]*@/g, `://${hidden}@`)
     .replace(
       /([?&](?:X-Amz-(?:Signature|Credential|Security-Token)|AWSAccessKeyId|Signature)=)[^&\s"'<>\\]+/gi,

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { resumable } from './run-flags.ts';
 import { printReport, publishTo, runContext, type Shell } from './shell.ts';
 
 interface DistillFlags {
@@ -28,9 +29,20 @@ export function addDistill(program: Command, shell: Shell): void {
       const config = await loadConfig(options.config);
       const { data, out, fresh } = options;
       const target = await openRunTarget(out);
-      const report = await distill(config, data, target.folder, runContext(shell, options.config), { fresh });
-      await writeDistillPage(target.folder, report);
-      await publishTo(target, shell);
+      const again = `assay distill --config ${options.config} --data ${data} --out ${out}`;
+      const report = await resumable(
+        shell,
+        target.folder,
+        async () => {
+          const made = await distill(config, data, target.folder, runContext(shell, options.config), {
+            fresh,
+          });
+          await writeDistillPage(target.folder, made);
+          await publishTo(target, shell);
+          return made;
+        },
+        again,
+      );
       printReport(report, distillSummary(report, target.folder), options.json);
     });
 }

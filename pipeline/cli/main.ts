@@ -23,12 +23,19 @@ import { addWorker } from './worker.ts';
 const log = createLog();
 const stop = new AbortController();
 
-/** The first signal asks for a clean stop; the second one doesn't ask. */
+/** How long, in milliseconds, a command may take to stop, whatever it has in hand. */
+const patienceMs = 3_500;
+
+/** The first signal asks for a clean stop, and is patient for seconds; the second one doesn't ask. */
 function stopOn(signal: 'SIGINT' | 'SIGTERM', code: number): void {
   process.on(signal, () => {
     if (stop.signal.aborted) process.exit(code);
     process.exitCode = code;
     log.warn(`${signal}: stopping after what is in hand; again to stop at once`);
+    setTimeout(() => {
+      log.warn('stopped: what was in hand is given up');
+      process.exit(code);
+    }, patienceMs).unref();
     stop.abort(new Error('stopped'));
   });
 }

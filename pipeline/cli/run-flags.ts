@@ -62,10 +62,19 @@ export function workersOf({ plan }: FrozenRun, { workers }: RunFlags): number {
 
 /** The engine that the flags ask for. Throws a {@link UsageError} when there is none of that name. */
 export function engineOf(run: FrozenRun, flags: RunFlags, log: Shell['log']): Promise<Engine> {
+  return engineFor(workersOf(run, flags), flags, log);
+}
+
+/** The engine that the flags ask for, of so many processes, one a core unless told. Throws as {@link engineOf} does. */
+export function engineFor(
+  workers: number = availableParallelism(),
+  flags: RunFlags,
+  log: Shell['log'],
+): Promise<Engine> {
   const { engine = 'local' } = flags;
   const open = engines[engine];
   if (open === undefined) throw new UsageError(`--engine: ${engine} is none of ${engineNames.join(', ')}`);
-  return open(workersOf(run, flags), flags, log);
+  return open(workers, flags, log);
 }
 
 /**

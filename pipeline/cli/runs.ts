@@ -4,6 +4,7 @@ import { type Phase, phases } from '../curation/plan/tasks.ts';
 import { UsageError } from '../errors.ts';
 import {
   addEngineFlags,
+  engineFor,
   engineOf,
   finishAndReport,
   freezeTo,
@@ -102,7 +103,7 @@ export function addRuns(program: Command, shell: Shell): void {
 
   addEngineFlags(program.command('retry'))
     .description("read again what a run couldn't, once it is put right")
-    .argument('<run>', "the run's folder")
+    .argument('<run>', "the run's folder, or a data set's that assay schedule made")
     .option('--config <file>', 'the recipe (YAML), where it is what was put right')
     .option(...workers)
     .option('--memory <bytes>', 'what reading may hold at a time, such as 2GiB')
@@ -111,6 +112,8 @@ export function addRuns(program: Command, shell: Shell): void {
       const { prepareRetry } = await import('../curation/retry.ts');
       const { openRun } = await import('../curation/plan/plan-files.ts');
       const { memoryFlag } = await import('../memory.ts');
+      const { isDataSet } = await import('../schedule/data-set.ts');
+      if (await isDataSet(folder)) return retryDataSet(shell, folder, flags);
       const { plan } = await openRun(folder);
       const config = flags.config === undefined ? plan.config : await recipeOf(flags);
       const memory = flags.memory === undefined ? config.memory : memoryFlag(flags.memory);
@@ -144,6 +147,28 @@ export function addRuns(program: Command, shell: Shell): void {
       const status = await statusOf(folder);
       printReport(status, statusLines(status), flags.json);
     });
+}
+
+/** Reads again what the increments of a data set couldn't, and appends it. */
+async function retryDataSet(shell: Shell, folder: string, flags: RecipeFlags): Promise<void> {
+  const { memoryFlag } = await import('../memory.ts');
+  const { recipeOfDataSet } = await import('../schedule/data-set.ts');
+  const { retryIncrements } = await import('../schedule/run-increment.ts');
+  const { curationSummary } = await import('../report/summary.ts');
+  const given = flags.config === undefined ? await recipeOfDataSet(folder) : await recipeOf(flags);
+  const memory = flags.memory === undefined ? given.memory : memoryFlag(flags.memory);
+  const config = { ...given, memory };
+  const configPath = flags.config ?? folder;
+  const engine = await engineFor(flags.workers ?? config.workers, flags, shell.log);
+  const ticked = await resumable(
+    shell,
+    folder,
+    () => retryIncrements(config, folder, { ...runContext(shell, configPath), engine }),
+    `assay retry ${folder}`,
+  );
+  if (ticked.kind === 'skipped') {
+    printReport({ folder, again: 0, why: ticked.why }, [`${folder}: ${ticked.why}`], flags.json);
+  } else printReport(ticked.report, curationSummary(ticked.report, folder), flags.json);
 }
 
 async function runOrShare(shell: Shell, flags: ShareFlags): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { addMetricsFlags } from './run-flags.ts';
+import { addMetricsFlags, resumable } from './run-flags.ts';
 import { printReport, runContext, type Shell } from './shell.ts';
 import { countOf } from './sources.ts';
 
@@ -64,7 +64,7 @@ export function addSchedule(program: Command, shell: Shell): void {
       try {
         if (cron !== undefined) await runSchedule({ cron, folder: out, redis, signal, log, tick }, ticker);
         else {
-          const ticked = await tick();
+          const ticked = await resumable(shell, out, tick, 'the same command again');
           if (ticked.kind === 'skipped') printReport(ticked, [`skipped: ${ticked.why}`], flags.json);
           else printReport(ticked.report, curationSummary(ticked.report, out), flags.json);
         }

@@ -26,10 +26,12 @@ export function addWorker(program: Command, shell: Shell): void {
     .option('--root <dir>', 'take runs under this folder only; may be given again', collected, [])
     .action(async (flags: WorkerFlags) => {
       const { requiredRedis } = await import('../engines/bullmq/connection.ts');
+      const { endChildrenWithThis } = await import('../engines/end-children.ts');
       const { startTaskWorker } = await import('../engines/bullmq/worker.ts');
       const { serveMetrics } = await import('../metrics/serve.ts');
       const { createRunWatch } = await import('../metrics/run-figures.ts');
       const redis = requiredRedis(flags.redis);
+      endChildrenWithThis();
       const watch = createRunWatch();
       const { log, signal } = shell;
       const metrics = await serveMetrics(flags, { runs: watch.figures, redis, log });

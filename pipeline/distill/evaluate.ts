@@ -57,13 +57,16 @@ export async function loadEvaluation(
 
 /**
  * Scores an embedder on a held-out set: retrieval recall in English, over every language when asked (each among the
- * images that the language names), and zero-shot classification among the English names.
+ * images that the language names), and zero-shot classification among the English names. Rejects with the signal's reason
+ * soon after it is aborted.
  */
 export async function evaluate(
-  embedder: PairEmbedder,
+  whole: PairEmbedder,
   set: EvaluationSet,
   everyLanguage: boolean,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<EvaluationScores> {
+  const embedder = inParts(whole, signal);
   const images = await embedder.embedImages(set.images, set.count);
   const d = images.length / set.count;
   const english = await scoreLanguage(embedder, set, images, d, 'en');
@@ -91,6 +94,38 @@ export async function evaluate(
       perLanguage,
     },
   };
+}
+
+/** Images that are embedded between two looks at the signal: a multiple of what embedders run at once. */
+const imagesOfPart = 128;
+
+/** An embedder that is asked for no more once the signal is aborted. */
+function inParts({ embedImages, embedTexts }: PairEmbedder, signal: AbortSignal): PairEmbedder {
+  return {
+    async embedImages(images, count) {
+      const [size, parts] = [images.length / count, [] as Float32Array[]];
+      for (let from = 0; from < count; from += imagesOfPart) {
+        signal.throwIfAborted();
+        const to = Math.min(count, from + imagesOfPart);
+        parts.push(await embedImages(images.subarray(from * size, to * size), to - from));
+      }
+      return joined(parts);
+    },
+    async embedTexts(texts) {
+      signal.throwIfAborted();
+      return embedTexts(texts);
+    },
+  };
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 async function scoreLanguage(

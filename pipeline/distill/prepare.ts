@@ -1,4 +1,4 @@
-import { rename, stat } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
 import { decodeImages } from '../../stages/decode-images.ts';
@@ -48,12 +48,18 @@ export async function prepareRows(
       : decodeNaflexImages({ ...images, ...decoding });
   const decoded = stage.run(readCurated(shards, teacher, batchRows), context);
   let done = 0;
-  for await (const batch of decoded) {
-    await spool.write(batch);
-    done += batch.numRows;
-    task.update(done);
+  try {
+    for await (const batch of decoded) {
+      await spool.write(batch);
+      done += batch.numRows;
+      task.update(done);
+    }
+    await spool.close();
+  } catch (error) {
+    await spool.close().catch(() => {});
+    await rm(`${path}.partial`, { force: true });
+    throw error;
   }
-  await spool.close();
   await rename(`${path}.partial`, path);
   task.end();
   return prepared;

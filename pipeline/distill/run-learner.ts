@@ -100,7 +100,9 @@ export async function runLearner(inputs: LearnerInputs): Promise<TrainedLearner>
       teacher: rows.teacher,
       random: resume ? restoreRandom(resume.random) : createRandom(`${seed}:${name}`),
       evaluate: async (last) =>
-        evaluation ? evaluate(embedder, evaluation, last || inputs.everyLanguage === 'always') : null,
+        evaluation
+          ? evaluate(embedder, evaluation, last || inputs.everyLanguage === 'always', inputs.signal)
+          : null,
     });
     return { report, drift, parameters: await trainer.parameters() };
   } finally {

@@ -45,6 +45,7 @@ export interface LearnerRun {
   readonly task: Task;
   readonly onStep: (metrics: StepMetrics) => Promise<void>;
   readonly onSelection: (step: number, chosen: ChosenBatch) => Promise<void>;
+  /** Rejects when the signal is aborted. */
   readonly evaluate: (last: boolean) => Promise<EvaluationScores | null>;
   /** What a run that was stopped had come to; the trainer holds its weights and moments. */
   readonly resume?: LearnerState | null | undefined;
@@ -79,8 +80,21 @@ export async function trainLearner(run: LearnerRun): Promise<{ report: LearnerRe
       moments: await trainer.moments(),
     });
   };
+  const isEvaluated = (step: number) => step === steps || step % options.evaluateEvery === 0;
+  const evaluateAt = async (step: number) => {
+    const at = { step, ...meter.read(), loss };
+    await run.embedder.update(trainer.weights());
+    try {
+      curve.push({ ...at, evaluation: await meter.leaveOut(() => run.evaluate(step === steps)) });
+    } catch (error) {
+      // It goes on with the evaluation.
+      if (run.signal.aborted) await checkpoint(step);
+      throw error;
+    }
+  };
   try {
     task.update(begun);
+    if (begun > 0 && isEvaluated(begun) && curve.at(-1)?.step !== begun) await evaluateAt(begun);
     for (let step = begun; step < steps; step += 1) {
       if (run.signal.aborted) await checkpoint(step);
       run.signal.throwIfAborted();
@@ -100,11 +114,7 @@ export async function trainLearner(run: LearnerRun): Promise<{ report: LearnerRe
       await chooser.settle();
       loss = result.loss;
       await run.onStep({ run: run.name, step, ...result, learningRate, ...meter.read() });
-      if (last || (step + 1) % options.evaluateEvery === 0) {
-        const at = { step: step + 1, ...meter.read(), loss };
-        await run.embedder.update(trainer.weights());
-        curve.push({ ...at, evaluation: await meter.leaveOut(() => run.evaluate(last)) });
-      }
+      if (isEvaluated(step + 1)) await evaluateAt(step + 1);
       if (last || (step + 1) % checkpointEvery === 0) await checkpoint(step + 1);
       task.update(step + 1);
     }
@@ -136,9 +146,11 @@ function createMeter({ trainer, scorer, resume }: LearnerRun) {
     },
     async leaveOut<T>(work: () => Promise<T>): Promise<T> {
       const paused = performance.now();
-      const result = await work();
-      evaluating += performance.now() - paused;
-      return result;
+      try {
+        return await work();
+      } finally {
+        evaluating += performance.now() - paused;
+      }
     },
   };
 }

@@ -3,10 +3,11 @@ import { link, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } f
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import type { Config } from '../config.ts';
+import { type Config, configSchema } from '../config.ts';
 import { outcomeOf } from '../curation/plan/plan-files.ts';
 import { UsageError } from '../errors.ts';
 import { isAlive } from '../is-alive.ts';
+import { assertOwnFolders } from '../own-folders.ts';
 import { writeJson } from '../run-folder.ts';
 
 /** One run that a data set grew by. */
@@ -52,13 +53,14 @@ export function dataSetLayout(folder: string) {
 
 /**
  * Opens the data set of a folder, which is made where there is none. Throws a {@link UsageError} where the folder holds
- * something else, or was made by another recipe.
+ * something else or a link in place of one of its parts, or was made by another recipe.
  */
 export async function openDataSet(folder: string, config: Config): Promise<DataSet> {
   const recipe = createHash('sha256')
     .update(JSON.stringify(outcomeOf(config)))
     .digest('hex');
   const { list, lock, runs } = dataSetLayout(folder);
+  await assertOwnFolders(folder, ['increments', 'facts', 'shards', 'lineage', 'quarantine', 'dropped']);
   const text = await readFile(list, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw new UsageError(`--out: ${list}: ${error.message}`);
@@ -84,6 +86,20 @@ export async function openDataSet(folder: string, config: Config): Promise<DataS
     );
   }
   return parsed.data;
+}
+
+/** Whether a folder holds a data set that grows by increments. */
+export async function isDataSet(folder: string): Promise<boolean> {
+  return (await stat(dataSetLayout(folder).list).catch(() => null)) !== null;
+}
+
+/** The recipe of a data set's last increment, as its manifest has it. Throws a {@link UsageError} where none is done. */
+export async function recipeOfDataSet(folder: string): Promise<Config> {
+  const text = await readFile(join(folder, 'manifest.json'), 'utf8').catch(() => '');
+  const parsed = z.object({ config: configSchema }).safeParse(parsedJson(text));
+  if (!parsed.success)
+    throw new UsageError(`${folder}: no increment of it is done, or its manifest.json can't be read`);
+  return parsed.data.config;
 }
 
 function parsedJson(text: string): unknown {

@@ -5,15 +5,18 @@ import { type Database, openDatabase, relationOf } from '../curation/duplicates/
 import type { FrozenRun } from '../curation/plan/plan-files.ts';
 import { keptName } from '../curation/tasks/decide.ts';
 import { factFiles, workLayout } from '../curation/tasks/layout.ts';
+import { writeJson } from '../run-folder.ts';
 import { exactly, parquetOf, quoted } from '../sql-text.ts';
 import { dataSetLayout } from './data-set.ts';
+import { countTakenBack } from './unread.ts';
 
 /** What is kept of a run's rows beside their facts, where its recipe made it. */
 const beside = ['fingerprints', 'texts', 'terms'] as const;
 
 /**
  * Keeps what later increments need of a finished run's rows in the data set's folder: facts and whether the row was
- * written, fingerprints, counted texts, terms, and the identities of the row groups. Ids are below 0, further down for
+ * written, fingerprints, counted texts, terms, the identities of the row groups, and what it read again of what earlier
+ * ones couldn't. Ids are below 0, further down for
  * each increment, so that they are no new row's. Whole or not at all; nothing is done where it is there.
  */
 export async function keepFacts(folder: string, number: number, run: FrozenRun): Promise<void> {
@@ -33,8 +36,12 @@ export async function keepFacts(folder: string, number: number, run: FrozenRun):
   for (const name of ['report.json', 'manifest.json']) {
     await copyFile(join(run.folder, name), join(layout.partial, name));
   }
+  await writeJson(join(layout.partial, takenBackName), await countTakenBack(folder, number, run));
   await rename(layout.partial, to);
 }
+
+/** The name, among what is kept of an increment, of what it read again of what earlier ones couldn't. */
+export const takenBackName = 'taken-back.json';
 
 /** Makes the table `rows` (id, kept_id, written) of a run's rows. */
 async function numberRows(database: Database, earlier: string, run: FrozenRun): Promise<void> {

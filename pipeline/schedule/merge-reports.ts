@@ -1,28 +1,36 @@
 import type { CurationReport, LanguageReport, ReasonRows } from '../../schemas/reports.ts';
+import type { TakenBack } from './unread.ts';
 
 /**
  * The report of a data set that several runs wrote, one after the other: what they counted is summed, what holds over
- * the whole (languages' rows that the mix could take, its shortfalls) is as the last one found it. Pure. Throws without
- * a report.
+ * the whole (languages' rows that the mix could take, its shortfalls) is as the last one found it. What one had
+ * quarantined and a later one has read again counts once, for that one. Pure. Throws without a report.
  */
-export function mergeReports(reports: readonly CurationReport[]): CurationReport {
+export function mergeReports(
+  reports: readonly CurationReport[],
+  taken: readonly TakenBack[] = [],
+): CurationReport {
   const last = reports.at(-1);
   if (last === undefined) throw new Error('there is no report to merge');
   const sum = (of: (report: CurationReport) => number) => reports.reduce((total, one) => total + of(one), 0);
-  const [read, kept] = [sum((one) => one.read), sum((one) => one.kept)];
-  const [dropped, quarantined] = [sum((one) => one.dropped), sum((one) => one.quarantined)];
+  const takenOf = (of: 'rows' | 'shards') => taken.reduce((total, one) => total + one[of], 0);
+  const [read, kept] = [sum((one) => one.read) - takenOf('rows'), sum((one) => one.kept)];
+  const [dropped, quarantined] = [sum((one) => one.dropped), sum((one) => one.quarantined) - takenOf('rows')];
   const languages = mergeLanguages(reports, kept);
   const english = languages.find(({ language }) => language === 'en')?.kept ?? 0;
   return {
     ...last,
     seconds: Math.round(10 * sum((one) => one.seconds)) / 10,
     ...{ read, kept, dropped, quarantined },
-    quarantinedShards: sum((one) => one.quarantinedShards),
+    quarantinedShards: sum((one) => one.quarantinedShards) - takenOf('shards'),
     balanced: read === kept + dropped + quarantined,
     stages: mergeStages(reports),
     reasons: {
       dropped: mergeReasons(reports.map(({ reasons }) => reasons.dropped)),
-      quarantined: mergeReasons(reports.map(({ reasons }) => reasons.quarantined)),
+      quarantined: mergeReasons([
+        ...reports.map(({ reasons }) => reasons.quarantined),
+        ...taken.map(({ reasons }) => reasons.map((one) => ({ ...one, rows: -one.rows }))),
+      ]),
     },
     languagesSeen: languages.filter(({ language }) => language !== 'und').length,
     mix: { ...last.mix, realised: { english: kept > 0 ? english / kept : 0 } },
@@ -68,5 +76,5 @@ function mergeReasons(all: readonly (readonly ReasonRows[])[]): ReasonRows[] {
     const name = `${one.stage}\u0000${one.reason}`;
     byName.set(name, { ...one, rows: (byName.get(name)?.rows ?? 0) + one.rows });
   }
-  return [...byName.values()];
+  return [...byName.values()].filter(({ rows }) => rows !== 0);
 }

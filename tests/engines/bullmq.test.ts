@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Job, Queue } from 'bullmq';
@@ -8,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RedisServer, redisMissing, startRedis } from '../../bench/faults/redis-server.ts';
 import { curate } from '../../pipeline/curate.ts';
 import { freezeRun } from '../../pipeline/curation/plan/freeze.ts';
+import { workLayout } from '../../pipeline/curation/tasks/layout.ts';
 import { doneIn } from '../../pipeline/curation/tasks/output.ts';
 import { assertAnswers, redisConnection } from '../../pipeline/engines/bullmq/connection.ts';
 import { queueNames, type TaskJob, taskJobSchema } from '../../pipeline/engines/bullmq/queues.ts';
@@ -17,6 +19,7 @@ import { inlineEngine } from '../../pipeline/engines/inline.ts';
 import { temporaryFolder } from '../support.ts';
 import { testEngine } from './conformance.ts';
 import { outputsOf, poolConfig, quietRun, writePool } from './pool.ts';
+import { childrenOf, isRunning } from './processes.ts';
 
 const program = new URL('../../pipeline/cli/assay.js', import.meta.url).pathname;
 const missing = redisMissing();
@@ -158,6 +161,22 @@ describe.skipIf(missing !== null)('the bullmq engine', () => {
       expect(child.signalCode).toBeNull();
     }
   });
+
+  it('leaves no process behind, also where they are stuck, and others do its tasks', async () => {
+    const stuck = work('--root', folder, '--concurrency', '2');
+    await until(() => stuck.said().includes('working for'));
+    const ran = run('stuck');
+    const { temporary } = workLayout(join(folder, 'stuck'));
+    await until(async () => (await readdir(temporary).catch(() => [])).length > 0);
+    const children = await childrenOf(stuck.child);
+    expect(children.length).toBeGreaterThan(0);
+    for (const pid of children) process.kill(pid, 'SIGSTOP');
+    expect(await stuck.end('SIGTERM')).toBe(143);
+    for (const pid of children) await until(async () => !(await isRunning(pid)));
+    work('--root', folder, '--concurrency', '2');
+    expect((await ran).balanced).toBe(true);
+    expect(await outputsOf(join(folder, 'stuck'))).toEqual(expected);
+  }, 240_000);
 });
 
 describe.skipIf(missing !== null)('as every engine', () => {
@@ -206,5 +225,29 @@ describe('a Redis that is not there', () => {
     await expect(lost).rejects.toThrow(/^--redis: redis:\/\/127.0.0.1:1 does not answer/);
     await expect(lost).rejects.not.toThrow(new RegExp(password));
     expect(() => redisConnection(`http://someone:${password}@host`)).toThrow(/^((?!not-to-be-seen).)*$/);
+  });
+
+  it.each(['/', '?', '#', '%', '%zz'])(
+    'is said without its password, where that has a %s which no URL can have',
+    (letter) => {
+      const url = `redis://:se${letter}cret@127.0.0.1:1`;
+      expect(() => redisConnection(url)).toThrow(/^--redis: a URL (?!.*cret)/);
+    },
+  );
+
+  it('is said to be none where something listens and says nothing, and a command that waits for it can be stopped', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    try {
+      const { port } = silent.address() as AddressInfo;
+      const url = `redis://127.0.0.1:${port}`;
+      await expect(assertAnswers(redisConnection(url))).rejects.toThrow(/does not answer \(nothing within/);
+      const waiting = once(silent, 'connection');
+      const worker = startWorker(url);
+      await waiting;
+      expect(await worker.end('SIGTERM')).toBe(143);
+    } finally {
+      silent.close();
+    }
   });
 });

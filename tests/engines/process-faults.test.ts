@@ -23,6 +23,7 @@ import { createRandom } from '../../schemas/random.ts';
 import { temporaryFolder, writeSource } from '../support.ts';
 import { faultyProgram, outputsOf, sourceRows } from './conformance.ts';
 import type { Fault } from './faulty-worker.ts';
+import { childrenOf, isRunning } from './processes.ts';
 
 const program = new URL('../../pipeline/cli/assay.js', import.meta.url).pathname;
 const random = createRandom('moments of faults');
@@ -88,21 +89,13 @@ function assay(...args: readonly string[]) {
   return { child, ended };
 }
 
-const childrenOf = async ({ pid }: ChildProcess): Promise<number[]> => {
-  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
-  return text.split(' ').filter(Boolean).map(Number);
-};
-const isAlive = async (pid: number) =>
-  // What has ended and isn't waited for yet is no process any more.
-  !/^$|\) Z /.test(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''));
-
 /** Waits until something holds, or the program has ended. */
 async function until(child: ChildProcess, holds: () => Promise<boolean>): Promise<void> {
   while (child.exitCode === null && child.signalCode === null && !(await holds())) await delay(5);
 }
 
 async function ended(pids: readonly number[]): Promise<void> {
-  for (const pid of pids) while (await isAlive(pid)) await delay(20);
+  for (const pid of pids) while (await isRunning(pid)) await delay(20);
 }
 
 const recordsIn = async (run: string) => {
@@ -213,13 +206,37 @@ describe('a run whose process is killed or told to stop', () => {
       const { said, ...end } = await over;
       expect(end).toEqual({ code, signal: null, stdout: '' });
       expect(said).toEqual([expect.stringContaining(signal), `stopped; to go on: assay resume ${run}`]);
-      for (const pid of children) expect(await isAlive(pid)).toBe(false);
+      for (const pid of children) expect(await isRunning(pid)).toBe(false);
       expect(await isAtWork(run)).toBe(false);
       if (signal === 'SIGINT') return;
       await finishRun(await openRun(run), engineContext());
       expect(await wholeOutputs(run)).toEqual(whole);
     },
   );
+});
+
+describe('a data set whose process is told to stop', () => {
+  const grow = (set: string) =>
+    assay('schedule', '--config', join(folder, 'recipe.yaml'), '--out', set, '--once', '--workers', '2');
+
+  it('has no process left, and grows to the bytes of one that was not', async () => {
+    const [stopped, sound] = [join(folder, 'stopped-set'), join(folder, 'sound-set')];
+    const { child, ended: over } = grow(stopped);
+    const at = join(stopped, 'increments', '0001');
+    await until(child, () => isAtWork(at));
+    const children = await childrenOf(child);
+    expect(children.length).toBeGreaterThan(0);
+    for (const pid of children) process.kill(pid, 'SIGSTOP');
+    process.kill(-(child.pid ?? 0), 'SIGINT');
+    const { said, code } = await over;
+    expect(code).toBe(130);
+    expect(said).toEqual([expect.stringContaining('SIGINT'), 'stopped; to go on: the same command again']);
+    for (const pid of children) expect(await isRunning(pid)).toBe(false);
+    expect(await isAtWork(at)).toBe(false);
+    for (const set of [stopped, sound]) expect((await grow(set).ended).code).toBe(0);
+    expect(await outputsOf(stopped)).toEqual(await outputsOf(sound));
+    expect(await readdir(stopped)).not.toContain('increments.lock');
+  });
 });
 
 describe('what is told to stop', () => {

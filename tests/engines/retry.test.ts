@@ -1,5 +1,5 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../pipeline/config.ts';
 import { finishRun, readReport } from '../../pipeline/curate.ts';
@@ -143,6 +143,19 @@ describe('a plan that somebody has changed', () => {
     await writeFile(plan, (await readFile(plan, 'utf8')).replace('"seed": 3', '"seed": 4'));
     await expect(openRun(run.folder)).rejects.toThrow(/isn't the one that was frozen/);
   });
+
+  it.each(['shards', 'work/tasks', 'work/temporary', 'work/done/admit'])(
+    'is refused where %s is a link, and what that leads to stays as it is',
+    async (part) => {
+      const run = await frozen(`linked-${part.replaceAll('/', '-')}`);
+      const elsewhere = await temporaryFolder();
+      await writeFile(join(elsewhere, '00007.parquet'), 'precious');
+      await mkdir(dirname(join(run.folder, part)), { recursive: true });
+      await symlink(elsewhere, join(run.folder, part));
+      await expect(finish(run)).rejects.toThrow(/is a link/);
+      expect(await readdir(elsewhere)).toEqual(['00007.parquet']);
+    },
+  );
 
   it('leads nowhere: what tasks left, and the table of the second pass, name no files', async () => {
     const run = await frozen('led');

@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseConfig } from '../../pipeline/config.ts';
 import type { RunContext } from '../../pipeline/curate.ts';
 import { distill } from '../../pipeline/distill.ts';
@@ -11,6 +11,24 @@ import { type Progress, silentProgress } from '../../pipeline/progress.ts';
 import type { DistillReport } from '../../schemas/reports.ts';
 import { temporaryFolder } from '../support.ts';
 import { writeCurated, writeHeldOut } from './curated-pool.ts';
+
+/** Calls back when a learner is about to be evaluated, and remembers what came of each evaluation. */
+const evaluations = vi.hoisted(() => ({ begin: () => {}, outcomes: [] as string[] }));
+vi.mock('../../pipeline/distill/evaluate.ts', async (original) => {
+  const actual = await original<typeof import('../../pipeline/distill/evaluate.ts')>();
+  return {
+    ...actual,
+    async evaluate(...asked: Parameters<typeof actual.evaluate>) {
+      evaluations.begin();
+      const scores = actual.evaluate(...asked);
+      scores.then(
+        () => evaluations.outcomes.push('whole'),
+        () => evaluations.outcomes.push('cut short'),
+      );
+      return scores;
+    },
+  };
+});
 
 const program = new URL('../../pipeline/cli/assay.js', import.meta.url).pathname;
 const towers =
@@ -178,6 +196,41 @@ describe('a distillation that stops', () => {
     const text = recipe(more, scoring).replace('superBatch: 20', `superBatch: ${schedule}`);
     const whole = await distilled(text, `${name} whole`);
     expect(await broken(text, name, stops)).toEqual(whole);
+  });
+
+  it('stops in the middle of an evaluation, and goes on with it', async () => {
+    const config = parseConfig(recipe(), 'resume.yaml');
+    const out = join(folder, 'evaluating');
+    evaluations.outcomes = [];
+    const begun: number[] = [];
+    // Of the first learner's steps 5, 10, 15 and 16 the first and the last; and one of the other learner's.
+    for (const evaluation of [1, 4, 2]) {
+      const stop = new AbortController();
+      let left = evaluation;
+      evaluations.begin = () => {
+        left -= 1;
+        if (left === 0) stop.abort(new Error('stopped'));
+      };
+      const progress: Progress = {
+        start: (label) => {
+          let isFirst = label.startsWith('training');
+          return {
+            update(step) {
+              if (isFirst) begun.push(step);
+              isFirst = false;
+            },
+            end() {},
+          };
+        },
+      };
+      await expect(distill(config, pool, out, context(progress, stop.signal))).rejects.toThrow('stopped');
+    }
+    evaluations.begin = () => {};
+    expect(evaluations.outcomes).toEqual([
+      ...['cut short', 'whole', 'whole', 'whole', 'cut short', 'whole', 'cut short'],
+    ]);
+    expect(begun).toEqual([0, 5, 16, 0]);
+    expect(await distilled(recipe(), 'evaluating')).toEqual(await distilled(recipe(), 'never stopped'));
   });
 
   it('selects otherwise from scores that are a step old, but not in the first step', async () => {

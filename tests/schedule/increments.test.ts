@@ -1,4 +1,5 @@
-import { copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -196,6 +197,27 @@ describe('a data set that grows by increments', () => {
     const first = Object.keys(before)[0] ?? '';
     const bytes = await readFile(join(folder, 'cut', 'shards', first));
     expect(bytes.toString('base64')).toBe(before[first]);
+  });
+
+  it('is added whole where it was cut short while it was added, and leaves nothing unfinished', async () => {
+    const out = join(folder, 'half-added');
+    const once = () => runIncrement(recipe(), out, { ...quietRun(), engine: inlineEngine() });
+    // What says that it is added can't be written.
+    const blocked = join(out, 'increments.json.partial');
+    await expect(
+      runIncrement(recipe(), out, {
+        ...quietRun(),
+        engine: inlineEngine(),
+        onRun: () => mkdirSync(blocked, { recursive: true }),
+      }),
+    ).rejects.toThrow(/EISDIR/);
+    await rm(blocked, { recursive: true });
+    expect(await once()).toMatchObject({ kind: 'added', number: 1 });
+    expect((await readdir(out, { recursive: true })).filter((name) => name.includes('partial'))).toEqual([]);
+    const manifest = JSON.parse(await readFile(join(out, 'manifest.json'), 'utf8'));
+    expect(await readdir(join(out, 'shards'))).toHaveLength(
+      manifest.output.filter(({ path }: { path: string }) => path.startsWith('shards/')).length,
+    );
   });
 
   it('is skipped while another process works on it', async () => {

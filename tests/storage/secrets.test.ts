@@ -107,6 +107,22 @@ describe('secrets', () => {
     );
   });
 
+  it.each(['/', '?', '#'])('are hidden where no URL can have them: in a password with a %s', (letter) => {
+    const secret = `pa${letter}55word`;
+    for (const user of ['', 'someone']) {
+      expect(redact(`s3://${user}:${secret}@bucket/in: no such bucket`)).toBe(
+        's3://[secret]@bucket/in: no such bucket',
+      );
+    }
+    for (const plain of [
+      's3://bucket/a:b@2x.parquet',
+      'http://localhost:9000/@x',
+      'redis://host:6379 a@b.c',
+    ]) {
+      expect(redact(plain)).toBe(plain);
+    }
+  });
+
   it('are in no error of the storage, printed with all that hangs on it', async () => {
     const storage = createS3Storage(settingsFor(store, { retries: 0 }));
     for (const status of [400, 403, 404, 412, 503]) {

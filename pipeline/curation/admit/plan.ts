@@ -4,6 +4,7 @@ import { nullUnlessStorage } from '../../../schemas/storage/errors.ts';
 import { openObject } from '../../../schemas/storage/open-storage.ts';
 import type { ByteSource } from '../../../schemas/storage/storage.ts';
 import { countRows } from '../../../stages/read-shards.ts';
+import { endOfPart, type RowRange } from '../plan/tasks.ts';
 
 /** What a plan needs of one shard. */
 export interface ShardFacts {
@@ -31,6 +32,8 @@ export interface AdmitTask {
   readonly name: string;
   /** The row groups from `from` up to, not including, `to`; all of the shard where absent. */
   readonly rowGroups?: { readonly from: number; readonly to: number };
+  /** The rows of its row group that alone are read; all where absent. */
+  readonly only?: readonly RowRange[];
   /** Rows that the footer promises; 0 where there is none. */
   readonly rows: number;
 }
@@ -63,7 +66,8 @@ const cutInto =
     const tasks: Omit<AdmitTask, 'position'>[] = [];
     let [from, held, rows] = [0, 0, 0];
     const cut = (to: number) => {
-      tasks.push({ identity: `${identity}:${from}-${to}`, path, name, rowGroups: { from, to }, rows });
+      const rowGroups = { from, to };
+      tasks.push({ identity: `${identity}${endOfPart({ rowGroups })}`, path, name, rowGroups, rows });
       [from, held, rows] = [to, 0, 0];
     };
     rowGroups.forEach((group, i) => {
@@ -74,6 +78,21 @@ const cutInto =
     cut(rowGroups.length);
     return tasks;
   };
+
+/**
+ * The part of a task that reads these rows of one of its row groups and no others; of the whole task's rows where its
+ * shard has no row groups (`rowGroup` is null). Pure.
+ */
+export function partOfTask(
+  { path, name, identity, rowGroups }: AdmitTask,
+  rowGroup: number | null,
+  only: readonly RowRange[],
+): Omit<AdmitTask, 'position'> {
+  const shard = rowGroups === undefined ? identity : identity.slice(0, -endOfPart({ rowGroups }).length);
+  const part = { only, ...(rowGroup === null ? {} : { rowGroups: { from: rowGroup, to: rowGroup + 1 } }) };
+  const rows = only.reduce((sum, [from, to]) => sum + to - from, 0);
+  return { identity: `${shard}${endOfPart(part)}`, path, name, ...part, rows };
+}
 
 /** Reads what a plan needs of a shard of a name. Throws only where the file can't be opened. */
 export async function readShardFacts(path: string, name: string): Promise<ShardFacts> {

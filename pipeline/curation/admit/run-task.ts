@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RecordBatch } from 'apache-arrow';
 import type { Teacher } from '../../../models/teacher.ts';
+import { column, indicesWhere, takeRows } from '../../../schemas/batches.ts';
 import type { Stage, StageContext } from '../../../schemas/stage.ts';
 import { useStorage } from '../../../schemas/storage/open-storage.ts';
 import { checkImages } from '../../../stages/check-images.ts';
@@ -18,6 +19,7 @@ import { findsNear, withoutMeasures } from '../duplicates/settings.ts';
 import { openFacts } from '../facts.ts';
 import { chainStages, type StageFigures } from '../funnel.ts';
 import { noImages, readsImages, rowsOfTheirOwn } from '../metadata-only.ts';
+import type { RowRange } from '../plan/tasks.ts';
 import { createSpool } from '../spool.ts';
 import { holdsImages, withoutImageBytes } from '../tasks/images.ts';
 
@@ -28,6 +30,14 @@ export interface TaskResult {
   readonly figures: readonly StageFigures[];
   /** Rows by identified language. */
   readonly seen: Readonly<Record<string, number>>;
+}
+
+/** What a task reads. */
+export interface TaskInput {
+  readonly id: string;
+  readonly parts: readonly ShardPart[];
+  /** The rows of their row groups that are read; all where absent. */
+  readonly only?: readonly RowRange[] | undefined;
 }
 
 /** How a task's stages are handed what they need, and watched. */
@@ -68,16 +78,12 @@ export function createTaskRunner(config: Config, teacher: () => Promise<Teacher 
     // The filter's threshold, and the mix after it, are of all rows: then every one is scored in this pass.
     ...(config.scores ? [scoreRows(config, teacher)] : []),
   ];
-  return async (
-    { id, parts }: { readonly id: string; readonly parts: readonly ShardPart[] },
-    folder: string,
-    hooks: TaskHooks,
-  ): Promise<TaskResult> => {
+  return async ({ id, parts, only }: TaskInput, folder: string, hooks: TaskHooks): Promise<TaskResult> => {
     const { context } = hooks;
     await mkdir(folder, { recursive: true });
     const source = {
       name: 'read-shards',
-      batches: readShards(parts, { ...input, memory: config.memory }, context),
+      batches: rowsOf(readShards(parts, { ...input, memory: config.memory }, context), only),
     };
     const chain = chainStages(source, stages, context);
     const files = taskFiles(folder);
@@ -110,6 +116,30 @@ export function createTaskRunner(config: Config, teacher: () => Promise<Teacher 
     await terms?.close();
     return { rows, figures: chain.figures(), seen: facts.seen() };
   };
+}
+
+async function* rowsOf(
+  batches: AsyncGenerator<RecordBatch>,
+  only: TaskInput['only'],
+): AsyncGenerator<RecordBatch> {
+  if (only === undefined) return yield* batches;
+  for await (const batch of batches) {
+    const rows = column(batch, 'row');
+    const wanted = Uint8Array.from(rows, (row) => (isAmong(Number(row), only) ? 1 : 0));
+    const indices = indicesWhere(wanted);
+    if (indices.length > 0) yield takeRows(batch, indices);
+  }
+}
+
+/** Whether a row is in one of the ranges, which are in order. */
+export function isAmong(row: number, ranges: readonly RowRange[]): boolean {
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ranges[middle]?.[1] ?? 0) > row) high = middle;
+    else low = middle + 1;
+  }
+  return row >= (ranges[low]?.[0] ?? Number.POSITIVE_INFINITY);
 }
 
 /** Embeds and scores rows with a teacher that is opened when the first of them come. */

@@ -10,7 +10,7 @@ import { type Progress, silentProgress } from '../../progress.ts';
 import { prepareRunFolder } from '../../run-folder.ts';
 import { openExecutorOf, resolveTeacher, teacherFacts } from '../../teacher.ts';
 import { version } from '../../version.ts';
-import { planTasks, readShardFacts } from '../admit/plan.ts';
+import { type AdmitTask, planTasks, readShardFacts } from '../admit/plan.ts';
 import { evaluationIdentity } from '../duplicates/evaluation-set.ts';
 import { readsImages, withoutImages } from '../metadata-only.ts';
 import {
@@ -68,19 +68,20 @@ export async function freezeRun(
   return openRun(folder);
 }
 
-/** What earlier runs over the data set have read, by content, and what they left. */
-export interface SeenBefore {
-  readonly identities: ReadonlySet<string>;
+/** A part of a data set that earlier runs have read the rest of, and what they left. */
+export interface PartOfData {
+  /** Which of the tasks over all shards are run, or which parts of them. */
+  readonly choose: (tasks: readonly AdmitTask[]) => readonly Omit<AdmitTask, 'position'>[];
   readonly earlier: EarlierRuns | undefined;
 }
 
 /**
- * Plans a run of a recipe, over what wasn't seen before. Throws a {@link UsageError} when the recipe can't be run.
+ * Plans a run of a recipe, over all of its shards or a part. Throws a {@link UsageError} when the recipe can't be run.
  */
 export async function planRun(
   given: Config,
   configPath: string,
-  { context = quietly, seen }: { readonly context?: PlanContext; readonly seen?: SeenBefore } = {},
+  { context = quietly, part }: { readonly context?: PlanContext; readonly part?: PartOfData } = {},
 ): Promise<Plan> {
   // As it is read back: the same recipe has one hash, in whatever order its keys were given.
   const asked = configSchema.parse(given);
@@ -90,11 +91,10 @@ export async function planRun(
   const files = await filesOf(config, configPath, context);
   const { near, radius } = config.deduplicate;
   const radii = [...(near ? [radius] : []), ...(config.decontaminate ? [config.decontaminate.radius] : [])];
-  const earlier = seen?.earlier;
+  const earlier = part?.earlier;
+  const whole = planTasks(await factsOf(shards));
   const tasks = planRunTasks({
-    admit: planTasks(await factsOf(shards))
-      .filter(({ identity }) => !seen?.identities.has(identity))
-      .map((task, position) => ({ ...task, position })),
+    admit: (part ? part.choose(whole) : whole).map((task, position) => ({ ...task, position })),
     earlierRows: earlier?.rows ?? 0,
     recipe: digestOf([recipeOfReading(config, files), version]),
     outcome: earlier

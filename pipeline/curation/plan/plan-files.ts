@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, rename, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Float64, Int32, Utf8 } from 'apache-arrow';
 import { z } from 'zod';
 import { batchOf } from '../../../schemas/batches.ts';
@@ -7,8 +8,9 @@ import { openShard } from '../../../schemas/parquet-reader.ts';
 import { openParquetWriter } from '../../../schemas/parquet-writer.ts';
 import { type Config, configSchema } from '../../config.ts';
 import { UsageError } from '../../errors.ts';
+import { assertOwnFolders } from '../../own-folders.ts';
 import { workLayout } from '../tasks/layout.ts';
-import { digestOf, isReadTask, type Phase, type PlannedTask, phases } from './tasks.ts';
+import { digestOf, endOfPart, isReadTask, type Phase, type PlannedTask, phases } from './tasks.ts';
 
 /** A run as it was frozen: what is done, and what it hangs on. */
 export interface Plan {
@@ -133,6 +135,7 @@ const detailSchema = z.strictObject({
   band: place.optional(),
   from: place.optional(),
   to: place.optional(),
+  only: z.array(z.tuple([place, place])).optional(),
 });
 
 function taskOf(row: Record<string, unknown>): PlannedTask {
@@ -153,9 +156,7 @@ function taskOf(row: Record<string, unknown>): PlannedTask {
 
 /** What a task's identity ends with, by what it is told: a plan's hash holds the identity alone. */
 function endOfIdentity(task: PlannedTask): string {
-  if (isReadTask(task)) {
-    return task.rowGroups === undefined ? '' : `:${task.rowGroups.from}-${task.rowGroups.to}`;
-  }
+  if (isReadTask(task)) return endOfPart(task);
   if (task.phase === 'finish' && 'from' in task) return `finish:${task.from}-${task.to}`;
   return 'share' in task ? `${task.phase}:${task.band ?? 'all'}:${task.share}/${task.of}` : '';
 }
@@ -242,9 +243,20 @@ function whyNot(error: Error): string {
   return issue ? `${issue.path.join('.')}: ${issue.message}` : (error.message.split('\n')[0] ?? '');
 }
 
-/** Reads the plan of a run's folder. Throws a {@link UsageError} when there is none, or it isn't what it says it is. */
+/** Folders of a run that tasks write to, and that are cleared of what an earlier one left. */
+const ownFolders = [
+  ...['shards', 'lineage', 'quarantine', 'dropped'],
+  ...['.', 'temporary', 'tasks', 'done'].map((part) => join('work', part)),
+  ...phases.flatMap((phase) => ['tasks', 'done'].map((part) => join('work', part, phase))),
+];
+
+/**
+ * Reads the plan of a run's folder. Throws a {@link UsageError} when there is none, it isn't what it says it is, or a part of
+ * the folder is a link to another place.
+ */
 export async function openRun(folder: string): Promise<FrozenRun> {
   const layout = workLayout(folder);
+  await assertOwnFolders(folder, ownFolders);
   const text = await readFile(layout.plan, 'utf8').catch(() => {
     throw new UsageError(`${folder}: holds no plan (work/plan.json): assay plan --out ${folder} makes one`);
   });

@@ -30,7 +30,12 @@ export interface ReadTask extends Task {
   readonly path: string;
   readonly name: string;
   readonly rowGroups?: { readonly from: number; readonly to: number };
+  /** The rows [from, to) of its row group, or of a shard without any, that alone are read; all where absent. */
+  readonly only?: readonly RowRange[];
 }
+
+/** Rows from the first up to, not including, the second, counted within their row group. */
+export type RowRange = readonly [from: number, to: number];
 
 /** A task of the evaluation set, which is read beside the first pass. */
 export interface EvaluationTask extends Task {
@@ -145,6 +150,12 @@ export function planRunTasks(planned: PlanFacts): PlannedTask[] {
     single('decide'),
     single('commit'),
   ];
+}
+
+/** What the identity of a task of the first pass ends with, by the part of its shard that it reads. Pure. */
+export function endOfPart({ rowGroups, only }: Pick<ReadTask, 'rowGroups' | 'only'>): string {
+  const groups = rowGroups === undefined ? '' : `:${rowGroups.from}-${rowGroups.to}`;
+  return only === undefined ? groups : `${groups}/${digestOf([JSON.stringify(only)])}`;
 }
 
 /** A digest of texts, short enough for a file's name. */

@@ -1,10 +1,10 @@
 import { openShard } from '../../../schemas/parquet-reader.ts';
-import type { StageContext } from '../../../schemas/stage.ts';
+import type { QuarantinedRow, StageContext } from '../../../schemas/stage.ts';
 import type { ShardPart } from '../../../stages/read-shards.ts';
 import { ResumableError } from '../../errors.ts';
 import { type FileFacts, fileFacts } from '../../run-folder.ts';
 import { readShardFacts } from '../admit/plan.ts';
-import { createTaskRunner, type TaskResult } from '../admit/run-task.ts';
+import { createTaskRunner, isAmong, type TaskResult } from '../admit/run-task.ts';
 import { type EvaluationSetFacts, evaluationIdentity } from '../duplicates/evaluation-set.ts';
 import { readEvaluation } from '../duplicates/settings.ts';
 import type { EvaluationTask, ReadTask } from '../plan/tasks.ts';
@@ -28,11 +28,16 @@ export const admitRows: TaskKind<ReadTask, AdmitResult> = async (context, task, 
   // Beside the images that are decoded: it waits for the disk, and they for the processor.
   const hashed = isFirst && units.only === undefined ? fileFacts(task.path) : null;
   hashed?.catch(() => {});
+  const { only } = task;
+  // The others are accounted for by the run that read them.
+  const quarantine = (row: QuarantinedRow) => {
+    if (only === undefined || row.row === null || isAmong(row.row, only)) ledger.quarantine(row);
+  };
   try {
-    for (const { unit, how } of units.skip ?? []) await quarantineUnit(task, unit, how, ledger);
+    for (const { unit, how } of units.skip ?? []) await quarantineUnit(task, unit, how, { quarantine });
     const runTask = createTaskRunner(config, context.teacher);
-    const result = await runTask({ id: task.id, parts: partsOf(task, units) }, folder, {
-      context: { signal: context.signal, drop: ledger.drop, quarantine: ledger.quarantine },
+    const result = await runTask({ id: task.id, parts: partsOf(task, units), only }, folder, {
+      context: { signal: context.signal, drop: ledger.drop, quarantine },
       async afterBatch(rows) {
         await ledger.flush();
         context.progress(rows);

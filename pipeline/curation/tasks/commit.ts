@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { copyFile, link, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CurationReport } from '../../../schemas/reports.ts';
+import { assertOwnFolders } from '../../own-folders.ts';
 import { type FileFacts, fileFacts, makeFolder, writeJson } from '../../run-folder.ts';
 import { version } from '../../version.ts';
 import { ledgerName, replayLedgerFile } from '../admit/ledger-file.ts';
@@ -166,6 +167,7 @@ export async function publish(run: FrozenRun, committed: string): Promise<void> 
     await rename(partial, to);
   };
   for (const part of ['shards', 'lineage', 'quarantine', 'dropped']) {
+    await assertOwnFolders(folder, [part]);
     await makeFolder(join(folder, part));
     const files = written[part];
     // A ledger is one file always: what another process clears away meanwhile is missed, and not taken for none.
@@ -213,6 +215,9 @@ export async function tidy(run: FrozenRun): Promise<void> {
   }
   await rmdir(outputs).catch(() => {});
 }
+
+/** The stages whose quarantine is of what couldn't be read, or ended the process that was at it: what is tried again. */
+export const retriedStages = ['read-shards', writingStage] as const;
 
 /** Tasks of the first pass that quarantined what couldn't be read, or what ended its process. */
 export async function tasksToRetry(run: FrozenRun): Promise<PlannedTask[]> {

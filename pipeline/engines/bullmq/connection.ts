@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { redact, rememberSecret } from '../../../schemas/redact.ts';
 import { UsageError } from '../../errors.ts';
@@ -17,6 +18,8 @@ export interface RedisConnection {
   /** The URL without its user and password. */
   readonly name: string;
 }
+
+const patienceMs = 5_000;
 
 /** The variable that a Redis URL is taken from where no flag gives one: flags are seen by everyone on a machine. */
 export const redisVariable = 'ASSAY_REDIS';
@@ -40,10 +43,19 @@ export function requiredRedis(flag: string | undefined): RedisConnection {
  */
 export function redisConnection(text: string): RedisConnection {
   const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null || !['redis:', 'rediss:'].includes(url.protocol) || url.hostname === '') {
-    throw new UsageError(`--redis: a URL such as redis://localhost:6379 is expected, not ${redact(text)}`);
+  const [username, password] = [decoded(url?.username), decoded(url?.password)];
+  if (
+    url === null ||
+    username === null ||
+    password === null ||
+    !['redis:', 'rediss:'].includes(url.protocol) ||
+    url.hostname === ''
+  ) {
+    // What isn't a URL can't be shown without its password: nobody knows where that ends.
+    throw new UsageError(
+      '--redis: a URL such as redis://:password@localhost:6379 is expected, and was not given; in a password / ? # @ % are %2F %3F %23 %40 %25',
+    );
   }
-  const [username, password] = [decodeURIComponent(url.username), decodeURIComponent(url.password)];
   rememberSecret(password);
   const database = url.pathname.replace(/^\//, '');
   if (!/^\d{0,5}$/.test(database)) {
@@ -66,12 +78,21 @@ export function redisConnection(text: string): RedisConnection {
   };
 }
 
+/** A part of a URL as it is meant; null where it is malformed. */
+function decoded(part = ''): string | null {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return null;
+  }
+}
+
 /** Throws a {@link UsageError} when a Redis doesn't answer within 5 s, or refuses: before a run waits for it. */
 export async function assertAnswers({ options, name }: RedisConnection): Promise<void> {
   const redis = new Redis({
     ...options,
     lazyConnect: true,
-    connectTimeout: 5_000,
+    connectTimeout: patienceMs,
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   });
@@ -80,8 +101,12 @@ export async function assertAnswers({ options, name }: RedisConnection): Promise
     heard = error;
   });
   try {
-    await redis.connect();
-    await redis.ping();
+    const answering = redis.connect().then(() => redis.ping());
+    // What listens and says nothing is no Redis either.
+    const late = delay(patienceMs, undefined, { ref: false }).then(() => {
+      throw new Error(`nothing within ${patienceMs / 1000} s`);
+    });
+    await Promise.race([answering, late]);
   } catch (error) {
     const why = redact((heard ?? (error as Error)).message);
     throw new UsageError(`--redis: ${name} does not answer (${why}): start it, or name another`);

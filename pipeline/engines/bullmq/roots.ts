@@ -31,10 +31,10 @@ export async function resolveRoots(roots: readonly string[]): Promise<string[]> 
 }
 
 /**
- * Holds that a run's folder, links resolved, is under one of the roots, where there are any. Throws a {@link UsageError}
- * where it isn't, or isn't there.
+ * A run's folder with its links resolved, which is held to be under one of the roots, where there are any: a link that
+ * leads elsewhere later is none that was looked at. Throws a {@link UsageError} where it isn't, or isn't there.
  */
-export async function assertUnderRoots(folder: string, roots: readonly string[]): Promise<void> {
+export async function realUnderRoots(folder: string, roots: readonly string[]): Promise<string> {
   if (!isAbsolute(folder)) throw new UsageError(`${folder}: refused: the path of a run is absolute`);
   const real = await realpath(folder).catch(() => {
     throw new UsageError(`${folder}: refused: this worker sees no such folder`);
@@ -46,4 +46,5 @@ export async function assertUnderRoots(folder: string, roots: readonly string[])
   if (roots.length > 0 && !roots.some(isUnder)) {
     throw new UsageError(`${folder}: refused: not under a --root of this worker`);
   }
+  return real;
 }

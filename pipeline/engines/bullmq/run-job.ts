@@ -7,13 +7,16 @@ import { readRecord, type TaskRecord } from '../../curation/tasks/output.ts';
 import { ResumableError, UsageError } from '../../errors.ts';
 import { createTaskHandler } from '../task-handler.ts';
 import { type TaskJob, taskJobSchema } from './queues.ts';
-import { assertUnderRoots, sandboxSettingsSchema, settingsVariable } from './roots.ts';
+import { realUnderRoots, sandboxSettingsSchema, settingsVariable } from './roots.ts';
 
 /** What a task's job comes to. */
 export type JobResult = Pick<TaskRecord, 'rows' | 'seconds' | 'quarantined'>;
 
 // A worker that is killed takes its processes with it: else they would go on, and be heard by no one.
 process.once('disconnect', () => process.exit());
+// Ctrl-C reaches the whole group of processes: the worker says when this one ends, and what becomes of its task.
+process.removeAllListeners('SIGINT');
+process.on('SIGINT', () => {});
 // Images are decoded several at a time, and by several processes: one thread each is enough.
 sharp.concurrency(1);
 sharp.cache(false);
@@ -38,8 +41,8 @@ export async function runJob(
     job.updateProgress(rows).catch(() => {});
   };
   try {
-    const data = checkedData(job.data);
-    await assertUnderRoots(data.run, settings.roots);
+    const asked = checkedData(job.data);
+    const data = { ...asked, run: await realUnderRoots(asked.run, settings.roots) };
     if (settings.program !== undefined || endedItsProcess(job)) return await runCarefully(data, progress);
     const reference = { plan: data.plan, phase: data.phase, id: data.task };
     return resultOf(await runner.execute(data.run, reference, { signal, progress }));

@@ -8,7 +8,7 @@ import { heapOptions } from '../processes.ts';
 import { advance } from './advance.ts';
 import { assertAnswers, type RedisConnection } from './connection.ts';
 import { gateJobSchema, queueNames, type TaskJob, taskJobSchema } from './queues.ts';
-import { assertUnderRoots, resolveRoots, type SandboxSettings, settingsVariable } from './roots.ts';
+import { realUnderRoots, resolveRoots, type SandboxSettings, settingsVariable } from './roots.ts';
 import type { JobResult } from './run-job.ts';
 
 /** How a worker works. */
@@ -38,7 +38,7 @@ export interface TaskWorker {
 const lockMs = 5_000;
 /** Times that a task may lose its worker. */
 const mostStalls = 20;
-const patienceMs = 3_000;
+const patienceMs = 2_500;
 
 const sandbox = fileURLToPath(new URL('./sandbox.cjs', import.meta.url));
 
@@ -109,8 +109,8 @@ async function openGate(job: Job, flows: FlowProducer, roots: readonly string[])
   try {
     const gate = gateJobSchema.safeParse(job.data);
     if (!gate.success) throw new UsageError('refused a job that is no gate of a run');
-    await assertUnderRoots(gate.data.run, roots);
-    return await advance(flows, { ...gate.data, step: gate.data.step + 1 });
+    const run = await realUnderRoots(gate.data.run, roots);
+    return await advance(flows, { ...gate.data, run, step: gate.data.step + 1 });
   } catch (error) {
     const { message } = error as Error;
     if (error instanceof UsageError || error instanceof ResumableError) {
