@@ -41,6 +41,7 @@ export function createLeafReader(
     const page = next.value;
     if (page.entries === 0) {
       memory.give(page.held);
+      page.release?.();
       return;
     }
     const first = queue.length === 0 && entry === 0 ? 0 : 1;
@@ -80,13 +81,17 @@ export function createLeafReader(
       return slices;
     },
     async close() {
+      spent.push(...queue.splice(0).map(({ page }) => page));
       release();
       await pages.return(undefined);
     },
   };
 
   function release(): void {
-    for (const page of spent) memory.give(page.held);
+    for (const page of spent) {
+      memory.give(page.held);
+      page.release?.();
+    }
     spent = [];
   }
 }

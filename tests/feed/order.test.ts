@@ -23,6 +23,7 @@ function sourceOf(groups: readonly number[]): OrderSource<string> & { readonly r
         yield Array.from({ length: Math.min(256, rows - at) }, (_, i) => `${group}:${at + i}`);
       }
     },
+    drop: () => {},
   };
 }
 
@@ -89,6 +90,7 @@ describe('the order of the data', () => {
       ahead: 2,
       steps: 6,
       stateEvery: 3,
+      drop: () => {},
     });
     const first = await window.get(0);
     expect(first.before?.step).toBe(0);
@@ -123,6 +125,7 @@ describe('a read that fails', () => {
       ahead: 0,
       steps: 9,
       stateEvery: 3,
+      drop: () => {},
     });
     isBroken = true;
     await expect(window.get(0)).rejects.toThrow('the disk coughs');
