@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { RecordBatch } from 'apache-arrow';
 import type { FastifyReply } from 'fastify';
@@ -29,7 +28,6 @@ export async function sendAnswer(
   log: Logger,
 ): Promise<FastifyReply> {
   const { raw } = reply;
-  const closed = raw.destroyed ? Promise.resolve() : once(raw, 'close').then(() => {});
   const messages = arrowStream(batches(goneOf(reply)), metadata);
   const first = await messages.next();
   reply.hijack();
@@ -41,7 +39,7 @@ export async function sendAnswer(
     raw.setHeader('cache-control', 'no-store');
     if (length !== undefined) raw.setHeader('content-length', length);
     for (let next = first; !next.done && !raw.destroyed; next = await messages.next()) {
-      await Promise.race([written(raw, next.value), closed]);
+      await written(raw, next.value);
     }
     raw.end();
   } catch (error) {
@@ -53,13 +51,20 @@ export async function sendAnswer(
   return reply;
 }
 
-/** Writes pieces in one call to the system, and waits until it has them all. */
+/** Writes pieces in one call to the system, and waits until it has them all, or the client is gone. */
 function written(raw: ServerResponse, pieces: readonly Uint8Array[]): Promise<void> {
+  if (raw.destroyed) return Promise.resolve();
   return new Promise((resolve) => {
+    const done = () => {
+      raw.off('close', done);
+      resolve();
+    };
+    // What is written after the connection's end is told to nobody.
+    raw.once('close', done);
     raw.cork();
     pieces.forEach((piece, i) => {
       if (i + 1 < pieces.length) raw.write(piece);
-      else raw.write(piece, () => resolve());
+      else raw.write(piece, done);
     });
     raw.uncork();
   });
