@@ -1,7 +1,10 @@
 import {
   Binary,
   type Data,
+  type DataType,
   Field,
+  FixedSizeList,
+  Float16,
   Message,
   RecordBatch,
   RecordBatchStreamWriter,
@@ -10,10 +13,15 @@ import {
 import { BufferRegion, FieldNode, RecordBatch as Header } from 'apache-arrow/ipc/metadata/message';
 import { VectorAssembler } from 'apache-arrow/visitor/vectorassembler';
 import { batchOfData } from './batches.ts';
+import type { RecycledBuffers } from './recycled-buffers.ts';
 
-/** A column of byte strings, none missing, that go out from where they lie: nobody copies them into one buffer. */
+/**
+ * A column whose values, none missing, go out from where they lie: nobody copies them into one buffer first. They are byte
+ * strings, or lists of so many half-precision numbers.
+ */
 export interface ScatteredColumn {
   readonly scattered: readonly Uint8Array[];
+  readonly halves?: number;
 }
 
 /** The columns of a record batch to be sent, equally long. */
@@ -43,18 +51,26 @@ export function withMetadata(batch: RecordBatch, metadata: Readonly<Record<strin
 /**
  * Batches of one schema as an Arrow IPC stream of this metadata, message by message, each in pieces that are to be written
  * one after the other: the next batch is asked for when the message before was taken, and what is large goes out from
- * where it lies. A stream of no batch has no bytes.
+ * where it lies. What is small goes out together in one of `buffers`, which is used again once the next message is asked
+ * for. A stream of no batch has no bytes.
  */
 export async function* arrowStream(
   batches: AsyncIterable<RecordBatch | SentColumns>,
   metadata: Readonly<Record<string, string>>,
+  buffers: RecycledBuffers,
 ): AsyncGenerator<readonly Uint8Array[]> {
   let isFirst = true;
   for await (const batch of batches) {
     const columns = batch instanceof RecordBatch ? columnsOf(batch) : batch;
     const schema = isFirst ? schemaMessage(columns, metadata) : [];
     isFirst = false;
-    yield joinedSmall([...schema, ...batchMessage(columns)]);
+    const pieces = [...schema, ...batchMessage(columns)];
+    const small = buffers.take(bytesOf(pieces.filter(isSmall)));
+    try {
+      yield joinedSmall(pieces, small);
+    } finally {
+      buffers.give(small);
+    }
   }
   if (!isFirst) yield [end];
 }
@@ -84,11 +100,12 @@ export function streamLength(
 }
 
 const bytesOf = (pieces: readonly Uint8Array[]) => pieces.reduce((sum, { length }) => sum + length, 0);
+const isSmall = ({ length }: Uint8Array) => length < smallBytes;
 const padded = (length: number) => Math.ceil(length / 8) * 8;
 
 function schemaMessage(columns: SentColumns, metadata: Readonly<Record<string, string>>): Uint8Array[] {
-  const fields = columns.map(([name, data]) =>
-    'scattered' in data ? new Field(name, new Binary(), true) : new Field(name, data.type, true),
+  const fields = columns.map(
+    ([name, data]) => new Field(name, 'scattered' in data ? typeOf(data) : data.type, true),
   );
   return messageHead(Message.from(new Schema(fields, new Map(Object.entries(metadata)))));
 }
@@ -129,8 +146,19 @@ function assemble(name: string, data: Data): Assembled {
   return { nodes, buffers: bytes };
 }
 
-/** No validity, offsets, bytes. Throws when they are over 2 GiB together. */
-function scatter({ scattered }: ScatteredColumn): Assembled {
+function typeOf({ halves }: ScatteredColumn): DataType {
+  return halves === undefined
+    ? new Binary()
+    : new FixedSizeList(halves, new Field('element', new Float16(), false));
+}
+
+/** No validity, offsets, bytes; or no validity of lists and numbers, and bytes. Throws when they are over 2 GiB together. */
+function scatter({ scattered, halves }: ScatteredColumn): Assembled {
+  if (halves !== undefined) {
+    const rows = scattered.length;
+    const nodes = [new FieldNode(rows, 0), new FieldNode(rows * halves, 0)];
+    return { nodes, buffers: [[], [], scattered] };
+  }
   const offsets = new Int32Array(scattered.length + 1);
   let total = 0;
   scattered.forEach(({ length }, i) => {
@@ -152,16 +180,18 @@ function messageHead(message: Message): Uint8Array[] {
   return [new Uint8Array(Int32Array.of(-1, length).buffer), header, new Uint8Array(length - header.length)];
 }
 
-function joinedSmall(pieces: readonly Uint8Array[]): Uint8Array[] {
+/** The pieces with each run of small ones as one, in the memory that is given for them. */
+function joinedSmall(pieces: readonly Uint8Array[], memory: Uint8Array): Uint8Array[] {
   const joined: Uint8Array[] = [];
-  let small: Uint8Array[] = [];
+  let [from, at] = [0, 0];
   const flush = () => {
-    if (small.length > 0) joined.push(small.length === 1 ? (small[0] as Uint8Array) : Buffer.concat(small));
-    small = [];
+    if (at > from) joined.push(memory.subarray(from, at));
+    from = at;
   };
   for (const piece of pieces) {
-    if (piece.length < smallBytes) {
-      small.push(piece);
+    if (isSmall(piece)) {
+      memory.set(piece, at);
+      at += piece.length;
       continue;
     }
     flush();

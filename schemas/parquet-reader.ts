@@ -5,7 +5,7 @@ import { mostRowsOf, readFooter } from './parquet-reader/footer.ts';
 import { createLeafReader, type LeafReader } from './parquet-reader/leaf-reader.ts';
 import type { Memory } from './parquet-reader/memory.ts';
 import { type Leaf, readPages } from './parquet-reader/pages.ts';
-import type { ReadBuffers } from './parquet-reader/read-window.ts';
+import type { RecycledBuffers } from './recycled-buffers.ts';
 
 /** The figures of one row group, from the footer alone. */
 export interface RowGroupFacts {
@@ -37,7 +37,7 @@ export interface OpenShard {
    * believed before it is checked. With `buffers`, what is taken is gone once a reader gives it back: see
    * {@link LeafReader.take}. Throws when the row group isn't there or can't be read.
    */
-  openLeaves(index: number, leaves: readonly Leaf[], memory: Memory, buffers?: ReadBuffers): LeafReader[];
+  openLeaves(index: number, leaves: readonly Leaf[], memory: Memory, buffers?: RecycledBuffers): LeafReader[];
 }
 
 /**

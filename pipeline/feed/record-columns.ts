@@ -13,9 +13,7 @@ export function halvesOf(
   const halves = new Uint16Array(rows.length * d);
   const bytes = new Uint8Array(halves.buffer);
   rows.forEach((row, i) => {
-    const half = row[name];
-    if (half?.length !== 2 * d) throw new Error(`row ${row.key} has no teacher embedding of ${d} numbers`);
-    bytes.set(half, i * 2 * d);
+    bytes.set(halvesAt(row, name, d), i * 2 * d);
   });
   return {
     halves,
@@ -23,6 +21,17 @@ export function halvesOf(
       return fromFloat16(halves);
     },
   };
+}
+
+const teacherNames = [
+  ['teacher_image', 'teacherImage'],
+  ['teacher_text', 'teacherText'],
+] as const;
+
+function halvesAt(row: FeedRow, name: 'teacherImage' | 'teacherText', d: number): Uint8Array {
+  const half = row[name];
+  if (half?.length !== 2 * d) throw new Error(`row ${row.key} has no teacher embedding of ${d} numbers`);
+  return half;
 }
 
 /** The columns that every answer with pairs has. */
@@ -36,10 +45,7 @@ export function pairColumns(rows: readonly FeedRow[]): [string, Data][] {
 
 /** The teacher's embeddings of d numbers, in half precision. */
 export function teacherColumns(rows: readonly FeedRow[], d: number): [string, Data][] {
-  return [
-    ['teacher_image', listColumn(halvesOf(rows, 'teacherImage', d).halves, d)],
-    ['teacher_text', listColumn(halvesOf(rows, 'teacherText', d).halves, d)],
-  ];
+  return teacherNames.map(([column, name]) => [column, listColumn(halvesOf(rows, name, d).halves, d)]);
 }
 
 /** What is sent of pairs beside their texts: the encoded images, and the teacher's embeddings of `dimension` numbers. */
@@ -58,7 +64,15 @@ export function sentColumns(
     ['index', intColumn(indices)],
     ...pairColumns(rows),
     ...(images ? [['image', { scattered: rows.map(({ image }) => image) }] as const] : []),
-    ...(dimension === null ? [] : teacherColumns(rows, dimension)),
+    ...(dimension === null
+      ? []
+      : teacherNames.map(
+          ([column, name]) =>
+            [
+              column,
+              { scattered: rows.map((row) => halvesAt(row, name, dimension)), halves: dimension },
+            ] as const,
+        )),
   ];
 }
 

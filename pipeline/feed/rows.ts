@@ -2,8 +2,8 @@ import type { SchemaTree } from 'hyparquet';
 import type { LeafReader, Slice } from '../../schemas/parquet-reader/leaf-reader.ts';
 import { createMemory } from '../../schemas/parquet-reader/memory.ts';
 import { type Leaf, leafOf } from '../../schemas/parquet-reader/pages.ts';
-import { createReadBuffers, type ReadBuffers } from '../../schemas/parquet-reader/read-window.ts';
 import { type OpenShard, openShard } from '../../schemas/parquet-reader.ts';
+import { createRecycledBuffers, type RecycledBuffers } from '../../schemas/recycled-buffers.ts';
 import type { LoccaTarget } from '../../stages/add-locca-targets.ts';
 import { createRowMemory, type Room, type RowMemory } from './row-memory.ts';
 
@@ -50,7 +50,7 @@ export async function openRows(
   { teacher, locca }: { readonly teacher: boolean; readonly locca: boolean },
 ): Promise<RowSource> {
   const memory = createRowMemory();
-  const buffers = createReadBuffers();
+  const buffers = createRecycledBuffers();
   const places: { shard: OpenShard; index: number }[] = [];
   for (const path of shards) {
     const shard = await openShard(path);
@@ -144,7 +144,7 @@ async function* readLeaves(
     readonly leaves: readonly Leaf[];
     readonly rows: number;
     readonly step: number;
-    readonly buffers: ReadBuffers;
+    readonly buffers: RecycledBuffers;
   },
 ): AsyncGenerator<Slice[][]> {
   const readers: LeafReader[] = shard.openLeaves(group, leaves, createMemory(pageMemory), buffers);

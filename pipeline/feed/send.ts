@@ -3,6 +3,7 @@ import type { RecordBatch } from 'apache-arrow';
 import type { FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
 import { arrowStream, type SentColumns } from '../../schemas/arrow-stream.ts';
+import type { RecycledBuffers } from '../../schemas/recycled-buffers.ts';
 
 /** The content type of what goes in and out. */
 export const arrowType = 'application/vnd.apache.arrow.stream';
@@ -25,10 +26,10 @@ export interface Answer {
 export async function sendAnswer(
   reply: FastifyReply,
   { metadata, batches, length }: Answer,
-  log: Logger,
+  { log, buffers }: { readonly log: Logger; readonly buffers: RecycledBuffers },
 ): Promise<FastifyReply> {
   const { raw } = reply;
-  const messages = arrowStream(batches(goneOf(reply)), metadata);
+  const messages = arrowStream(batches(goneOf(reply)), metadata, buffers);
   const first = await messages.next();
   reply.hijack();
   try {

@@ -3,6 +3,7 @@ import type { RecordBatch } from 'apache-arrow';
 import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { SentColumns } from '../../schemas/arrow-stream.ts';
+import { createRecycledBuffers } from '../../schemas/recycled-buffers.ts';
 import { viewsAt } from '../../stages/views/schedule.ts';
 import { superBatchAt } from '../distill/options.ts';
 import { addGuard } from '../http/guard.ts';
@@ -41,6 +42,7 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
   });
   app.server.maxConnections = options.connections;
   let bodies = 0;
+  const sending = { log, buffers: createRecycledBuffers() };
 
   app.setErrorHandler((error: FastifyError | Refusal, request, reply) => {
     const refused = refusalOf(error, request);
@@ -100,7 +102,11 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
         teacher,
       });
       const options = { layout, teacher, decoding: feed.decoding };
-      return await sendAnswer(reply, { metadata, ...superBatchAnswer(rows, places, options, metadata) }, log);
+      return await sendAnswer(
+        reply,
+        { metadata, ...superBatchAnswer(rows, places, options, metadata) },
+        sending,
+      );
     } finally {
       release();
     }
@@ -124,7 +130,7 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
     async function* batches() {
       yield selectionAnswer(recorded);
     }
-    return sendAnswer(reply, { metadata, batches }, log);
+    return sendAnswer(reply, { metadata, batches }, sending);
   });
 
   app.get('/v1/batches', async (request, reply) => {
@@ -171,7 +177,7 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
         }
       }
     }
-    return sendAnswer(reply, { metadata, batches }, log);
+    return sendAnswer(reply, { metadata, batches }, sending);
   });
 
   app.put('/v1/learner', async (request) => {

@@ -1,5 +1,6 @@
 import type { ColumnMetaData, CompressionCodec, PageHeader, SchemaTree } from 'hyparquet';
 import { parquetHeader } from 'hyparquet/src/column.js';
+import type { RecycledBuffers } from '../recycled-buffers.ts';
 import { throwStorageError } from '../storage/errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { decompress } from './decompress.ts';
@@ -7,7 +8,7 @@ import { decodeValues, type Values, type ValueType } from './encodings.ts';
 import { chunkRange } from './footer.ts';
 import { isOneRun, readHybrid } from './levels.ts';
 import { type Memory, OverMemory } from './memory.ts';
-import { createWindow, type ReadBuffers, type ReadWindow } from './read-window.ts';
+import { createWindow, type ReadWindow } from './read-window.ts';
 import { skimStruct } from './thrift.ts';
 
 /** A column of a parquet file that holds values: a field, or one within a struct or a list. */
@@ -64,7 +65,7 @@ export async function* readPages(
   leaf: Leaf,
   chunk: ColumnMetaData,
   memory: Memory,
-  buffers?: ReadBuffers,
+  buffers?: RecycledBuffers,
 ): AsyncGenerator<Page> {
   const values = Number(chunk.num_values);
   const { start, end } = chunkRange(chunk);

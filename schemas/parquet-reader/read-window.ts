@@ -1,11 +1,5 @@
+import type { RecycledBuffers } from '../recycled-buffers.ts';
 import type { OpenByteSource } from './byte-source.ts';
-
-/** Memory that is read into, and used again once nobody has a use for what is in it. */
-export interface ReadBuffers {
-  /** A buffer of `length` bytes at the least, of any content. */
-  take(length: number): Uint8Array<ArrayBuffer>;
-  give(buffer: Uint8Array<ArrayBuffer>): void;
-}
 
 /** Reads a file by small pieces through a larger one. */
 export interface ReadWindow {
@@ -35,7 +29,7 @@ interface Piece {
 export function createWindow(
   file: Pick<OpenByteSource, 'read'>,
   end: number,
-  { memory, buffers }: { readonly memory: number; readonly buffers?: ReadBuffers | undefined },
+  { memory, buffers }: { readonly memory: number; readonly buffers?: RecycledBuffers | undefined },
 ): ReadWindow {
   const windowBytes = Math.max(leastWindow, Math.min(mostWindow, Math.floor(memory / windowShare)));
   const none: Piece = { start: 0, bytes: new Uint8Array(), buffer: new Uint8Array(), users: 1 };
@@ -97,27 +91,6 @@ export function createWindow(
       move(now);
       letGo(now);
       [now, last] = [none, none];
-    },
-  };
-}
-
-const leastBuffer = 64 * 1024;
-/** Larger ones, and more of a size than this, are left to be collected. */
-const [largestKept, mostKept] = [16 * 1024 * 1024, 16];
-
-/** Buffers by powers of two, of which a few of each are kept for who comes next. */
-export function createReadBuffers(): ReadBuffers {
-  const kept = new Map<number, Uint8Array<ArrayBuffer>[]>();
-  return {
-    take(length) {
-      const size = Math.max(leastBuffer, 2 ** Math.ceil(Math.log2(length)));
-      return kept.get(size)?.pop() ?? new Uint8Array(size > largestKept ? length : size);
-    },
-    give(buffer) {
-      if (buffer.length > largestKept) return;
-      const same = kept.get(buffer.length) ?? [];
-      kept.set(buffer.length, same);
-      if (same.length < mostKept) same.push(buffer);
     },
   };
 }

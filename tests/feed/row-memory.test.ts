@@ -10,6 +10,8 @@ describe('the memory of rows', () => {
           fc.record({
             length: fc.oneof(
               fc.integer({ min: 0, max: 300 }),
+              // The whole of a slot.
+              fc.constantFrom(64, 72, 288),
               fc.integer({ min: 10_000, max: 14_000 }),
               fc.integer({ min: 1_000_000, max: 1_100_000 }),
             ),

@@ -6,6 +6,7 @@ import type { FeedRow } from '../../pipeline/feed/rows.ts';
 import { arrowStream, streamLength, withMetadata } from '../../schemas/arrow-stream.ts';
 import { batchOf, batchOfData } from '../../schemas/batches.ts';
 import { binaryColumn, intColumn, listColumn } from '../../schemas/columns.ts';
+import { createRecycledBuffers, type RecycledBuffers } from '../../schemas/recycled-buffers.ts';
 import { collect } from '../support.ts';
 
 const metadata = { step: '3', image: '{"kind":"encoded"}' };
@@ -14,8 +15,26 @@ async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
   yield* items;
 }
 
-async function sent(batches: Parameters<typeof arrowStream>[0], of: Record<string, string> = metadata) {
-  return Buffer.concat((await collect(arrowStream(batches, of))).flat());
+/** The bytes of a stream, each message copied before the next is asked for. */
+async function sent(batches: Parameters<typeof arrowStream>[0]): Promise<Buffer> {
+  const messages: Buffer[] = [];
+  const taken = new Set<ArrayBuffer>();
+  const kept = createRecycledBuffers();
+  const buffers: RecycledBuffers = {
+    take(length) {
+      const buffer = kept.take(length);
+      taken.add(buffer.buffer);
+      return buffer;
+    },
+    give(buffer) {
+      expect(taken.delete(buffer.buffer)).toBe(true);
+      buffer.fill(255);
+      kept.give(buffer);
+    },
+  };
+  for await (const pieces of arrowStream(batches, metadata, buffers)) messages.push(Buffer.concat(pieces));
+  expect(taken.size).toBe(0);
+  return Buffer.concat(messages);
 }
 
 describe('an Arrow stream', () => {
@@ -65,7 +84,11 @@ describe('an Arrow stream', () => {
       ['image', binaryColumn(values)],
     ]);
     expect(Buffer.compare(await sent(each([scattered])), await sent(each([whole])))).toBe(0);
-    const pieces = (await collect(arrowStream(each([scattered]), metadata))).flat();
+    const lists = [1, 2].map((value) => new Uint8Array(Uint16Array.of(value, value + 1).buffer));
+    const halves = ['halves', { scattered: lists, halves: 2 }] as const;
+    const list = batchOfData([['halves', listColumn(Uint16Array.of(1, 2, 2, 3), 2)]]);
+    expect(Buffer.compare(await sent(each([[halves]])), await sent(each([list])))).toBe(0);
+    const pieces = (await collect(arrowStream(each([scattered]), metadata, createRecycledBuffers()))).flat();
     for (const large of [values[2], values[4]]) expect(pieces).toContain(large);
   });
 

@@ -1,16 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  createReadBuffers,
-  createWindow,
-  type ReadBuffers,
-} from '../../schemas/parquet-reader/read-window.ts';
+import { createWindow } from '../../schemas/parquet-reader/read-window.ts';
+import { createRecycledBuffers, type RecycledBuffers } from '../../schemas/recycled-buffers.ts';
 
 const file = Uint8Array.from({ length: 400_000 }, (_, i) => (i * 31 + (i >> 8)) % 251);
 
 /** Buffers whose content is gone as soon as they are given back. */
-function scribbled(): ReadBuffers & { readonly out: Set<ArrayBuffer> } {
-  const buffers = createReadBuffers();
+function scribbled(): RecycledBuffers & { readonly out: Set<ArrayBuffer> } {
+  const buffers = createRecycledBuffers();
   const out = new Set<ArrayBuffer>();
   return {
     out,
@@ -87,7 +84,7 @@ describe('a window on a file', () => {
     };
     const window = createWindow({ read: counting }, file.length, {
       memory: 64 * 64 * 1024,
-      buffers: createReadBuffers(),
+      buffers: createRecycledBuffers(),
     });
     for (let at = 0; at < file.length; at += 10_000) await window.read(at, 10_000);
     expect(read).toBe(file.length);
