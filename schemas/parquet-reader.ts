@@ -5,6 +5,7 @@ import { mostRowsOf, readFooter } from './parquet-reader/footer.ts';
 import { createLeafReader, type LeafReader } from './parquet-reader/leaf-reader.ts';
 import type { Memory } from './parquet-reader/memory.ts';
 import { type Leaf, readPages } from './parquet-reader/pages.ts';
+import type { RecycledBuffers } from './recycled-buffers.ts';
 
 /** The figures of one row group, from the footer alone. */
 export interface RowGroupFacts {
@@ -33,9 +34,10 @@ export interface OpenShard {
   readRowGroup(index: number, columns: readonly string[]): Promise<Record<string, ArrayLike<unknown>>>;
   /**
    * Opens columns of one row group to be taken row by row, a page of each in memory. Nothing that the file claims is
-   * believed before it is checked. Throws when the row group isn't there or can't be read.
+   * believed before it is checked. With `buffers`, what is taken is gone once a reader gives it back: see
+   * {@link LeafReader.take}. Throws when the row group isn't there or can't be read.
    */
-  openLeaves(index: number, leaves: readonly Leaf[], memory: Memory): LeafReader[];
+  openLeaves(index: number, leaves: readonly Leaf[], memory: Memory, buffers?: RecycledBuffers): LeafReader[];
 }
 
 /**
@@ -90,7 +92,7 @@ export async function openShard(path: string): Promise<OpenShard> {
       }
       return values;
     },
-    openLeaves(index, leaves, memory) {
+    openLeaves(index, leaves, memory, buffers) {
       const chunks = chunksOf(index);
       return leaves.map((leaf) => {
         const chunk = chunks.find(
@@ -99,7 +101,7 @@ export async function openShard(path: string): Promise<OpenShard> {
         if (chunk === undefined) throw new Error(`it has no column ${leaf.name}`);
         if (chunk.type !== leaf.type)
           throw new Error(`column ${leaf.name} is ${chunk.type}, not ${leaf.type}`);
-        return createLeafReader(readPages(source, leaf, chunk, memory), leaf.maxDefinition, memory);
+        return createLeafReader(readPages(source, leaf, chunk, memory, buffers), leaf.maxDefinition, memory);
       });
     },
   };

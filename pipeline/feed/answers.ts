@@ -1,6 +1,7 @@
-import { Int32, type RecordBatch } from 'apache-arrow';
+import { type Data, Int32, type RecordBatch } from 'apache-arrow';
+import { streamLength } from '../../schemas/arrow-stream.ts';
 import { batchOfData, column, dataOf } from '../../schemas/batches.ts';
-import { floatColumn, intColumn } from '../../schemas/columns.ts';
+import { binaryColumn, floatColumn, intColumn } from '../../schemas/columns.ts';
 import { loccaType } from '../../schemas/rows.ts';
 import type { StageContext } from '../../schemas/stage.ts';
 import { addTrainingViews, describeViews, type ViewedStep } from '../../stages/add-training-views.ts';
@@ -9,8 +10,9 @@ import { layOutImages } from '../../stages/lay-out-images.ts';
 import type { TeacherFacts } from '../../stages/read-curated.ts';
 import type { ImageLayout } from '../../stages/views/schedule.ts';
 import type { RecordedSelection } from './journal.ts';
-import { imageColumn, pairColumns, teacherColumns } from './record-columns.ts';
+import { pairColumns, sentColumns, sentLengths, teacherColumns } from './record-columns.ts';
 import type { FeedRow } from './rows.ts';
+import type { Answer } from './send.ts';
 
 /** How a client wants its pairs. */
 export interface AnswerOptions {
@@ -18,29 +20,48 @@ export interface AnswerOptions {
   /** The teacher whose embeddings go along; null where the client wants none, or the shards have none. */
   readonly teacher: TeacherFacts | null;
   readonly decoding: DecodingOptions;
-  readonly signal: AbortSignal;
 }
 
 /** Bytes of a record batch, about: what a slow client makes the feed hold. */
 const batchBytes = 4 * 1024 ** 2;
 const mostRows = 256;
 
-/** The rows of a super-batch at these places, as record batches of some megabytes. */
-export async function* superBatchAnswer(
+/**
+ * The rows of a super-batch at these places, as record batches of some megabytes, which are of the rows' own memory where
+ * images aren't decoded: then the stream's length is known.
+ */
+export function superBatchAnswer(
   rows: readonly FeedRow[],
   places: Uint32Array,
-  options: AnswerOptions,
-): AsyncGenerator<RecordBatch> {
-  const { layout, teacher, decoding, signal } = options;
-  async function* parts() {
-    for (const part of partsOf(rows, places, bytesOf(layout))) {
-      yield batchOfData([
-        ['index', intColumn(Int32Array.from(part))],
-        ...pairsAt(rows, part, layout, teacher),
-      ]);
-    }
+  { layout, teacher, decoding }: AnswerOptions,
+  metadata: Readonly<Record<string, string>>,
+): Pick<Answer, 'batches' | 'length'> {
+  const parts = [...partsOf(rows, places, bytesOf(layout))];
+  if (layout.kind === 'encoded' || layout.kind === 'none') {
+    const sent = { images: layout.kind === 'encoded', dimension: teacher?.dimension ?? null };
+    const rowsAt = (part: Uint32Array) => Array.from(part, (place) => rows[place] as FeedRow);
+    const lengths = parts.map((part) => sentLengths(rowsAt(part), sent));
+    return {
+      length:
+        parts.length === 0 ? 0 : streamLength(sentColumns([], new Int32Array(), sent), metadata, lengths),
+      async *batches() {
+        for (const part of parts) yield sentColumns(rowsAt(part), Int32Array.from(part), sent);
+      },
+    };
   }
-  yield* layOutImages(layout, decoding).run(parts(), contextOf(signal));
+  return {
+    batches(signal) {
+      async function* pairs() {
+        for (const part of parts) {
+          yield batchOfData([
+            ['index', intColumn(Int32Array.from(part))],
+            ...pairsAt(rows, part, { layout, teacher }),
+          ]);
+        }
+      }
+      return layOutImages(layout, decoding).run(pairs(), contextOf(signal));
+    },
+  };
 }
 
 /** The places of a selected batch's rows that a client gets, with the views of the step. */
@@ -49,9 +70,8 @@ export async function* selectedAnswer(
   { step, learnerStep, rows: selected }: RecordedSelection,
   positions: Uint32Array,
   viewed: ViewedStep,
-  options: AnswerOptions,
+  { layout, teacher, decoding, signal }: AnswerOptions & { readonly signal: AbortSignal },
 ): AsyncGenerator<RecordBatch> {
-  const { layout, teacher, decoding, signal } = options;
   const indices = column(selected, 'index').toArray() as Int32Array;
   const [selfScores, logits] = [
     column(selected, 'self_score').toArray(),
@@ -69,7 +89,7 @@ export async function* selectedAnswer(
         ['step', intColumn(new Int32Array(picked).fill(step))],
         ['position', intColumn(Int32Array.from(part))],
         ['index', intColumn(Int32Array.from(places))],
-        ...pairsAt(rows, places, layout, teacher, viewed),
+        ...pairsAt(rows, places, { layout, teacher, viewed }),
         ['self_score', floatColumn(Float32Array.from(part, (position) => selfScores[position] ?? 0))],
         ['logit', floatColumn(Float32Array.from(part, (position) => logits[position] ?? 0))],
         ['learner_step', dataOf(new Int32(), new Array(picked).fill(learnerStep))],
@@ -117,32 +137,25 @@ export function answerMetadata(facts: {
   };
 }
 
+/** The columns of pairs; what is decoded, or viewed, needs the image too. */
 function pairsAt(
   rows: readonly FeedRow[],
   places: Uint32Array,
-  layout: ImageLayout,
-  teacher: TeacherFacts | null,
-  viewed?: ViewedStep,
-) {
+  { layout, teacher, viewed }: Pick<AnswerOptions, 'layout' | 'teacher'> & { readonly viewed?: ViewedStep },
+): [name: string, data: Data][] {
   const picked = Array.from(places, (place) => rows[place] as FeedRow);
   const needsImage = layout.kind !== 'none' || Boolean(viewed?.views.selfDistillation);
-  const locca = viewed?.views.locca
-    ? ([
-        [
-          'locca',
-          dataOf(
-            loccaType,
-            picked.map((row) => row.locca ?? []),
-          ),
-        ],
-      ] as const)
-    : [];
+  const targets = () =>
+    dataOf(
+      loccaType,
+      picked.map((row) => row.locca ?? []),
+    );
   return [
     ...pairColumns(picked),
-    ...(needsImage ? ([['image', imageColumn(picked)]] as const) : []),
+    ...(needsImage ? [['image', binaryColumn(picked.map(({ image }) => image))] as [string, Data]] : []),
     ...(teacher ? teacherColumns(picked, teacher.dimension) : []),
-    ...locca,
-  ] as const;
+    ...(viewed?.views.locca ? [['locca', targets()] as [string, Data]] : []),
+  ];
 }
 
 /** The bytes of a row's image in a layout. */

@@ -110,6 +110,7 @@ export async function openFeed(config: Config, settings: FeedSettings): Promise<
     ahead: options.ahead,
     steps,
     stateEvery: options.stateEvery,
+    drop: (rows) => source.drop(rows),
   });
   const threads = config.compute.threads ?? config.threads ?? availableParallelism();
   const { maxPixels, concurrency } = options;

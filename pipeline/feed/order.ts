@@ -30,6 +30,8 @@ export interface OrderSource<T> {
   english(group: number): Promise<Uint8Array>;
   /** Rows of a row group from `from` on, in order. */
   read(group: number, from: number): AsyncGenerator<T[]>;
+  /** Told of rows that were read and that no super-batch has or will have. */
+  drop(rows: Iterable<T>): void;
 }
 
 /** All that the next super-batch depends on: places, counts and the random source, no row's data. */
@@ -54,6 +56,7 @@ export interface Order<T> {
   /** Passes over the next super-batch: draws it, and reads no more of the rows than whether they are English. */
   skip(): Promise<void>;
   state(): OrderState;
+  /** Drops the rows that are held, and lets go of the shards. */
   close(): Promise<void>;
 }
 
@@ -88,6 +91,12 @@ export function createOrder<T>(
     await reader?.rows.return(undefined);
     reader = null;
   };
+  const dropHeld = (held: readonly HeldRow<T>[]) => {
+    source.drop(held.flatMap(({ data }) => (data === null ? [] : [data])));
+  };
+  const dropPools = () => {
+    for (const pool of pools) dropHeld(pool.splice(0));
+  };
   /** The next rows of the epoch; null at its end. */
   const take = async (withData: boolean): Promise<{ places: HeldRow<T>[]; english: Uint8Array } | null> => {
     while (begun === 0 || row >= (source.groups[groups[begun - 1] ?? 0] ?? 0)) {
@@ -110,6 +119,7 @@ export function createOrder<T>(
       }
       const { value } = await reader.rows.next();
       const data = value as T[] | undefined;
+      if (data && data.length !== places.length) source.drop(data);
       if (data?.length !== places.length)
         throw new Error(`row group ${group} has not the rows that it promised`);
       places.forEach((place, i) => {
@@ -131,7 +141,7 @@ export function createOrder<T>(
         if (isReady) return;
         if (drawn === 0) throw new Refusal(409, shortageOf(pools, shares, size, source.groups));
         // What is left can't fill a super-batch; kept for the next epoch it could meet itself in one.
-        for (const pool of pools) pool.length = 0;
+        dropPools();
         [epoch, begun, row, drawn] = [epoch + 1, 0, 0, 0];
         groups = groupOrder(source.groups.length, seed, epoch);
         continue;
@@ -140,8 +150,9 @@ export function createOrder<T>(
         const pool = taken.english[i] ? 0 : 1;
         // A part that the mix doesn't ask for would only pile up.
         if ((shares[pool] ?? 0) > 0) pools[pool].push(place);
+        else dropHeld([place]);
       });
-      boundPools(pools, shares, capacity, random);
+      dropHeld(boundPools(pools, shares, capacity, random));
     }
   };
   const draw = () => {
@@ -164,7 +175,7 @@ export function createOrder<T>(
     async skip() {
       lacksData = true;
       await fill(false);
-      draw();
+      dropHeld(draw());
     },
     state: () => ({
       step,
@@ -175,7 +186,10 @@ export function createOrder<T>(
       random: [...random.state()],
       held: [placesOf(pools[0]), placesOf(pools[1])],
     }),
-    close: closeReader,
+    async close() {
+      dropPools();
+      await closeReader();
+    },
   };
 }
 
@@ -192,12 +206,17 @@ async function load<T>(source: OrderSource<T>, rows: readonly HeldRow<T>[]): Pro
     let at = first - (first % sliceRows);
     let left = wanted.size;
     for await (const data of source.read(group, at)) {
+      const others: T[] = [];
       data.forEach((item, i) => {
         const held = wanted.get(at + i);
-        if (held === undefined) return;
+        if (held === undefined) {
+          others.push(item);
+          return;
+        }
         held.data = item;
         left -= 1;
       });
+      source.drop(others);
       at += data.length;
       if (left === 0) break;
     }
@@ -215,16 +234,21 @@ function groupOrder(count: number, seed: string, epoch: number): number[] {
   return groups;
 }
 
-/** Rows of a part that comes more often than it is asked for would grow without end: a random one gives way. */
+/**
+ * Rows of a part that comes more often than it is asked for would grow without end: a random one gives way. Gives those
+ * that did.
+ */
 function boundPools<T>(
   pools: readonly HeldRow<T>[][],
   shares: readonly number[],
   capacity: number,
   random: Random,
-): void {
-  pools.forEach((pool, i) => {
+): HeldRow<T>[] {
+  return pools.flatMap((pool, i) => {
     const most = Math.max(shares[i] ?? 0, capacity);
-    while (pool.length > most) takeAt(pool, random.integer(pool.length));
+    const gone: HeldRow<T>[] = [];
+    while (pool.length > most) gone.push(takeAt(pool, random.integer(pool.length)));
+    return gone;
   });
 }
 

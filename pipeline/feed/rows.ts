@@ -3,9 +3,11 @@ import type { LeafReader, Slice } from '../../schemas/parquet-reader/leaf-reader
 import { createMemory } from '../../schemas/parquet-reader/memory.ts';
 import { type Leaf, leafOf } from '../../schemas/parquet-reader/pages.ts';
 import { type OpenShard, openShard } from '../../schemas/parquet-reader.ts';
+import { createRecycledBuffers, type RecycledBuffers } from '../../schemas/recycled-buffers.ts';
 import type { LoccaTarget } from '../../stages/add-locca-targets.ts';
+import { createRowMemory, type Room, type RowMemory } from './row-memory.ts';
 
-/** One curated pair in memory, its bytes its own: what it was read from can go. */
+/** One curated pair in memory. Its bytes lie in room of its own, and are gone once the row is dropped. */
 export interface FeedRow {
   readonly key: string;
   readonly language: string;
@@ -17,6 +19,8 @@ export interface FeedRow {
   readonly teacherText: Uint8Array | null;
   /** Null where they aren't read. */
   readonly locca: readonly LoccaTarget[] | null;
+  /** What the bytes lie in. */
+  readonly room: Room;
 }
 
 /** The row groups of curated shards, end to end, as the order of a fine-tune names them. */
@@ -27,6 +31,10 @@ export interface RowSource {
   english(group: number): Promise<Uint8Array>;
   /** Rows of a row group from `from` on, a multiple of 256, in order, 256 at a time. */
   read(group: number, from: number): AsyncGenerator<FeedRow[]>;
+  /** Takes the room of rows that nobody reads any more for those to come. */
+  drop(rows: Iterable<FeedRow>): void;
+  /** Rows that were read and not dropped, and bytes of memory for them. */
+  held(): { readonly rooms: number; readonly bytes: number };
 }
 
 const batchRows = 256;
@@ -41,6 +49,8 @@ export async function openRows(
   shards: readonly string[],
   { teacher, locca }: { readonly teacher: boolean; readonly locca: boolean },
 ): Promise<RowSource> {
+  const memory = createRowMemory();
+  const buffers = createRecycledBuffers();
   const places: { shard: OpenShard; index: number }[] = [];
   for (const path of shards) {
     const shard = await openShard(path);
@@ -59,7 +69,12 @@ export async function openRows(
       const flags = new Uint8Array(rows);
       const leaf = leafAt(shard, ['language']);
       let at = 0;
-      for await (const [slices = []] of readLeaves(shard, index, [leaf], rows, 16_384)) {
+      for await (const [slices = []] of readLeaves(shard, index, {
+        leaves: [leaf],
+        rows,
+        step: 16_384,
+        buffers,
+      })) {
         for (const bytes of valuesOf(slices, leaf)) {
           flags[at] = bytes?.length === 2 && bytes[0] === 0x65 && bytes[1] === 0x6e ? 1 : 0;
           at += 1;
@@ -84,14 +99,18 @@ export async function openRows(
       ];
       const targets = locca ? (await shard.readRowGroup(index, ['locca'])).locca : undefined;
       let at = 0;
-      for await (const slices of readLeaves(shard, index, leaves, rows, batchRows)) {
+      for await (const slices of readLeaves(shard, index, { leaves, rows, step: batchRows, buffers })) {
         const first = at;
         at += Math.min(batchRows, rows - at);
         if (at <= from) continue;
-        const read = rowsOf(slices, leaves);
+        const read = rowsOf(slices, leaves, memory);
         yield targets ? read.map((row, i) => ({ ...row, locca: loccaOf(targets[first + i]) })) : read;
       }
     },
+    drop(rows) {
+      for (const { room } of rows) memory.give(room);
+    },
+    held: () => memory.held(),
   };
 }
 
@@ -112,15 +131,23 @@ function leafAt(shard: OpenShard, path: readonly string[]): Leaf {
   return leafOf(nodes);
 }
 
-/** Slices of columns, `step` rows at a time. */
+/** Slices of columns, `step` rows at a time; what they are in is used again for the next. */
 async function* readLeaves(
   shard: OpenShard,
   group: number,
-  leaves: readonly Leaf[],
-  rows: number,
-  step: number,
+  {
+    leaves,
+    rows,
+    step,
+    buffers,
+  }: {
+    readonly leaves: readonly Leaf[];
+    readonly rows: number;
+    readonly step: number;
+    readonly buffers: RecycledBuffers;
+  },
 ): AsyncGenerator<Slice[][]> {
-  const readers: LeafReader[] = shard.openLeaves(group, leaves, createMemory(pageMemory));
+  const readers: LeafReader[] = shard.openLeaves(group, leaves, createMemory(pageMemory), buffers);
   try {
     for (let done = 0; done < rows; ) {
       const wanted = Math.min(step, rows - done);
@@ -137,7 +164,7 @@ async function* readLeaves(
   }
 }
 
-function rowsOf(slices: readonly Slice[][], leaves: readonly Leaf[]): FeedRow[] {
+function rowsOf(slices: readonly Slice[][], leaves: readonly Leaf[], memory: RowMemory): FeedRow[] {
   const texts = (i: number) =>
     [...valuesOf(slices[i] ?? [], leaves[i] as Leaf)].map((bytes) => (bytes ? decoder.decode(bytes) : ''));
   const [keys, languages, captions] = [texts(0), texts(1), texts(2)];
@@ -148,26 +175,35 @@ function rowsOf(slices: readonly Slice[][], leaves: readonly Leaf[]): FeedRow[] 
     key,
     language: languages[row] ?? '',
     text: captions[row] ?? '',
-    ...ownBytes(images[row] ?? none, teacherImages?.[row] ?? null, teacherTexts?.[row] ?? null),
+    ...ownBytes(memory, images[row] ?? none, teacherImages?.[row] ?? null, teacherTexts?.[row] ?? null),
     locca: null,
   }));
 }
 
 const none = new Uint8Array();
 
-/** A row's bytes as its own, out of the pages that they were read in: one allocation, which one collection frees. */
-function ownBytes(image: Uint8Array, teacherImage: Uint8Array | null, teacherText: Uint8Array | null) {
-  const parts = [image, teacherImage, teacherText];
-  const { buffer } = Buffer.allocUnsafeSlow(parts.reduce((sum, part) => sum + (part?.length ?? 0), 0));
+/** A row's bytes in room of their own, out of the pages that they were read in. */
+function ownBytes(
+  memory: RowMemory,
+  image: Uint8Array,
+  teacherImage: Uint8Array | null,
+  teacherText: Uint8Array | null,
+) {
+  const room = memory.take(image.length + (teacherImage?.length ?? 0) + (teacherText?.length ?? 0));
   let at = 0;
-  const [ownImage = none, ownTeacherImage = null, ownTeacherText = null] = parts.map((part) => {
-    if (part === null) return null;
-    const own = new Uint8Array(buffer, at, part.length);
-    own.set(part);
+  const own = (part: Uint8Array) => {
+    const { buffer, byteOffset } = room.bytes;
+    room.bytes.set(part, at);
+    const bytes = new Uint8Array(buffer, byteOffset + at, part.length);
     at += part.length;
-    return own;
-  });
-  return { image: ownImage ?? none, teacherImage: ownTeacherImage, teacherText: ownTeacherText };
+    return bytes;
+  };
+  return {
+    image: own(image),
+    teacherImage: teacherImage && own(teacherImage),
+    teacherText: teacherText && own(teacherText),
+    room,
+  };
 }
 
 const decoder = new TextDecoder();

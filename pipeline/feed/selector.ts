@@ -9,7 +9,7 @@ import { halvesOf } from './record-columns.ts';
 import { Refusal } from './refusal.ts';
 import type { FeedRow } from './rows.ts';
 import { alone, type Rank, sliceOf } from './slices.ts';
-import type { FeedSuperBatch, SuperBatches } from './super-batches.ts';
+import type { FeedSuperBatch, HeldSuperBatch, SuperBatches } from './super-batches.ts';
 
 /** The learner as the feed scores with it. */
 export interface ScoringLearner {
@@ -49,8 +49,8 @@ export interface SelectorOptions {
 
 /** Selections by step, each made once, whoever asks. */
 export interface Selector {
-  /** A step's candidates. Throws a {@link Refusal} when the step isn't one that is served now. */
-  superBatch(step: number): Promise<FeedSuperBatch<FeedRow>>;
+  /** A step's candidates, to be released. Throws a {@link Refusal} when the step isn't one that is served now. */
+  superBatch(step: number): Promise<HeldSuperBatch<FeedRow>>;
   /** Selects by the trainer's own embeddings; a step that was selected already is answered as it was then. */
   byEmbeddings(step: number, rank: Rank, posted: PostedEmbeddings): Promise<RecordedSelection>;
   /** A step's selection: as recorded, or made with the latest learner where the method needs one. */
@@ -90,13 +90,17 @@ export function createSelector(selector: SelectorOptions): Selector {
     if (making?.step === step) return making.done;
     const work = async () => {
       const superBatch = await superBatches.get(step);
-      const { model, learnerStep } = await scored(superBatch.rows);
-      const recorded = { step, learnerStep, rows: await selected(superBatch, model) };
-      await journal.add(recorded);
-      await selector.onSelected(superBatch);
-      // The batch of the step before may still be asked for by a slower rank.
-      superBatches.release(step);
-      return recorded;
+      try {
+        const { model, learnerStep } = await scored(superBatch.rows);
+        const recorded = { step, learnerStep, rows: await selected(superBatch, model) };
+        await journal.add(recorded);
+        await selector.onSelected(superBatch);
+        // The batch of the step before may still be asked for by a slower rank.
+        superBatches.release(step);
+        return recorded;
+      } finally {
+        superBatch.release();
+      }
     };
     const done = work();
     making = { step, done };
@@ -129,7 +133,7 @@ export function createSelector(selector: SelectorOptions): Selector {
     return selectionRows(step, { superBatch: named, selection, terms: pairTerms(model, teacher) });
   };
   const gather = (
-    { step, rows }: FeedSuperBatch<FeedRow>,
+    { step, size }: { readonly step: number; readonly size: number },
     { rank, world }: Rank,
     part: PairModel,
     gone: AbortSignal,
@@ -156,7 +160,7 @@ export function createSelector(selector: SelectorOptions): Selector {
       throw new Refusal(422, `rank ${rank} has another dimension, scale or bias than the ranks before it`);
     }
     parts.set(rank, part);
-    if (parts.size === world) complete(joined(parts, world, rows.length));
+    if (parts.size === world) complete(joined(parts, world, size));
     const forget = () => {
       if (parts.size === world || parts.get(rank) !== part) return;
       parts.delete(rank);
@@ -193,10 +197,12 @@ export function createSelector(selector: SelectorOptions): Selector {
         throw new Refusal(409, `distill.method is ${options.method}, which asks no learner: GET /v1/batches`);
       }
       const superBatch = await superBatches.get(step);
-      const part = read(sliceOf(superBatch.rows.length, rank, 'super-batch').length);
+      const size = superBatch.rows.length;
+      superBatch.release();
+      const part = read(sliceOf(size, rank, 'super-batch').length);
       if (step < journal.steps()) return journal.read(step);
       if (rank.world === alone.world) return make(step, async () => ({ model: part, learnerStep: null }));
-      return gather(superBatch, rank, part, gone);
+      return gather({ step, size }, rank, part, gone);
     },
     async byFeed(step) {
       check(step, 0);

@@ -1,13 +1,9 @@
 import { Readable } from 'node:stream';
 import type { RecordBatch } from 'apache-arrow';
-import fastify, {
-  type FastifyError,
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-} from 'fastify';
+import fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { arrowStream } from '../../schemas/arrow-stream.ts';
+import type { SentColumns } from '../../schemas/arrow-stream.ts';
+import { createRecycledBuffers } from '../../schemas/recycled-buffers.ts';
 import { viewsAt } from '../../stages/views/schedule.ts';
 import { superBatchAt } from '../distill/options.ts';
 import { addGuard } from '../http/guard.ts';
@@ -16,10 +12,8 @@ import { embeddingsOf } from './embeddings-body.ts';
 import type { OpenFeed } from './open-feed.ts';
 import { Refusal } from './refusal.ts';
 import { layoutOf, rankOf, readQuery, requestSchemas } from './requests.ts';
+import { arrowType, goneOf, sendAnswer } from './send.ts';
 import { sliceOf } from './slices.ts';
-
-/** The content type of what goes in and out. */
-export const arrowType = 'application/vnd.apache.arrow.stream';
 
 /** Bodies that are received at a time. */
 const mostBodies = 8;
@@ -48,6 +42,7 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
   });
   app.server.maxConnections = options.connections;
   let bodies = 0;
+  const sending = { log, buffers: createRecycledBuffers() };
 
   app.setErrorHandler((error: FastifyError | Refusal, request, reply) => {
     const refused = refusalOf(error, request);
@@ -93,20 +88,28 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
     const rank = rankOf(query);
     const views = viewsAt(options.views, { seed: config.seed, step: query.step, steps });
     const layout = layoutOf(query, options, views.image);
-    const { rows } = await feed.selector.superBatch(query.step);
-    const places = sliceOf(rows.length, rank, 'super-batch');
-    const teacher = query.teacher === '1' ? feed.teacher : null;
-    const metadata = answerMetadata({
-      ...rank,
-      step: query.step,
-      steps,
-      superBatch: rows.length,
-      batch: config.distill.batch,
-      layout,
-      teacher,
-    });
-    const answer = { layout, teacher, decoding: feed.decoding };
-    return sendStream(reply, metadata, (signal) => superBatchAnswer(rows, places, { ...answer, signal }));
+    const { rows, release } = await feed.selector.superBatch(query.step);
+    try {
+      const places = sliceOf(rows.length, rank, 'super-batch');
+      const teacher = query.teacher === '1' ? feed.teacher : null;
+      const metadata = answerMetadata({
+        ...rank,
+        step: query.step,
+        steps,
+        superBatch: rows.length,
+        batch: config.distill.batch,
+        layout,
+        teacher,
+      });
+      const options = { layout, teacher, decoding: feed.decoding };
+      return await sendAnswer(
+        reply,
+        { metadata, ...superBatchAnswer(rows, places, options, metadata) },
+        sending,
+      );
+    } finally {
+      release();
+    }
   });
 
   app.post('/v1/selections', async (request, reply) => {
@@ -124,10 +127,10 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
       batch: String(config.distill.batch),
       super_batch: String(superBatchAt(config.distill.superBatch, query.step)),
     };
-    async function* answer() {
+    async function* batches() {
       yield selectionAnswer(recorded);
     }
-    return sendStream(reply, metadata, answer);
+    return sendAnswer(reply, { metadata, batches }, sending);
   });
 
   app.get('/v1/batches', async (request, reply) => {
@@ -153,24 +156,28 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
       teacher,
       viewed: first,
     });
-    async function* answer(signal: AbortSignal): AsyncGenerator<RecordBatch> {
+    async function* batches(signal: AbortSignal): AsyncGenerator<RecordBatch | SentColumns> {
       const end = Math.min(steps, query.step + query.count);
       for (let step = query.step; step < end; step += 1) {
         const viewed = plan(step);
         // A stream has one schema: it ends where the schedule changes what a batch has.
         if (JSON.stringify({ ...viewed, step: 0 }) !== JSON.stringify({ ...first, step: 0 })) return;
         const selection = await feed.selector.byFeed(step);
-        const { rows } = await feed.selector.superBatch(step);
+        const { rows, release } = await feed.selector.superBatch(step);
         const positions = sliceOf(selection.rows.numRows, rank, 'batch');
-        yield* selectedAnswer(rows, selection, positions, viewed, {
-          layout: viewed.layout,
-          teacher,
-          decoding: feed.decoding,
-          signal,
-        });
+        try {
+          yield* selectedAnswer(rows, selection, positions, viewed, {
+            layout: viewed.layout,
+            teacher,
+            decoding: feed.decoding,
+            signal,
+          });
+        } finally {
+          release();
+        }
       }
     }
-    return sendStream(reply, metadata, answer);
+    return sendAnswer(reply, { metadata, batches }, sending);
   });
 
   app.put('/v1/learner', async (request) => {
@@ -192,28 +199,6 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
     return { learner: feed.status().learner };
   });
   return app;
-}
-
-/** Sends record batches as they are taken; when the client is gone, what makes them is ended. */
-function sendStream(
-  reply: FastifyReply,
-  metadata: Readonly<Record<string, string>>,
-  answer: (signal: AbortSignal) => AsyncGenerator<RecordBatch>,
-): FastifyReply {
-  const stream = Readable.from(arrowStream(answer(goneOf(reply)), metadata), {
-    objectMode: false,
-    highWaterMark: 64 * 1024,
-  });
-  return reply.type(arrowType).header('cache-control', 'no-store').send(stream);
-}
-
-/** Aborted when the answer is over, or its client gone. */
-function goneOf(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController();
-  const abort = () => gone.abort(new Error('the client is gone'));
-  if (reply.raw.destroyed) abort();
-  else reply.raw.once('close', abort);
-  return gone.signal;
 }
 
 /** What a failure is to the client; null where it is ours. */

@@ -1,2 +1,2 @@
 export { openObject as openByteSource } from '../storage/open-storage.ts';
-export type { ByteSource } from '../storage/storage.ts';
+export type { ByteSource, OpenByteSource } from '../storage/storage.ts';

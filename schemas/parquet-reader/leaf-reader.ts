@@ -41,6 +41,7 @@ export function createLeafReader(
     const page = next.value;
     if (page.entries === 0) {
       memory.give(page.held);
+      page.release?.();
       return;
     }
     const first = queue.length === 0 && entry === 0 ? 0 : 1;
@@ -80,13 +81,17 @@ export function createLeafReader(
       return slices;
     },
     async close() {
+      spent.push(...queue.splice(0).map(({ page }) => page));
       release();
       await pages.return(undefined);
     },
   };
 
   function release(): void {
-    for (const page of spent) memory.give(page.held);
+    for (const page of spent) {
+      memory.give(page.held);
+      page.release?.();
+    }
     spent = [];
   }
 }
@@ -94,7 +99,7 @@ export function createLeafReader(
 function countStarts({ entries, repetitions }: Page): number {
   if (repetitions === null) return entries;
   let count = 0;
-  for (let i = 0; i < entries; i += 1) if (repetitions[i] === 0) count += 1;
+  for (let i = nextStart(repetitions, 0); i < entries; i = nextStart(repetitions, i + 1)) count += 1;
   return count;
 }
 
@@ -112,11 +117,20 @@ function entryAfter({ entries, repetitions }: Page, from: number, rows: number) 
     return { to, began: to - from };
   }
   let begun = 0;
-  for (let i = from; i < entries; i += 1) {
-    if (repetitions[i] === 0) {
-      if (begun === rows) return { to: i, began: begun };
-      begun += 1;
-    }
+  for (let i = nextStart(repetitions, from); i < entries; i = nextStart(repetitions, i + 1)) {
+    if (begun === rows) return { to: i, began: begun };
+    begun += 1;
   }
   return { to: entries, began: begun };
+}
+
+/** Entries that are looked at one by one before the rest of a long list is searched. */
+const short = 16;
+
+/** Where the next row begins, from an entry on; the entries' count when none does. */
+function nextStart(repetitions: Uint8Array, from: number): number {
+  const near = Math.min(repetitions.length, from + short);
+  for (let i = from; i < near; i += 1) if (repetitions[i] === 0) return i;
+  const far = repetitions.indexOf(0, near);
+  return far < 0 ? repetitions.length : far;
 }

@@ -48,6 +48,11 @@ export function readHybrid(
   return at;
 }
 
+/** For each byte its bits as eight bytes, lowest first, which are copied at once: as numbers no byte of theirs changes. */
+const eightBits = new Float64Array(
+  Uint8Array.from({ length: 256 * 8 }, (_, i) => ((i >> 3) >> (i & 7)) & 1).buffer,
+);
+
 function unpackBits(
   bytes: Uint8Array,
   at: number,
@@ -55,7 +60,10 @@ function unpackBits(
   from: number,
   count: number,
 ): void {
-  for (let i = 0; i < count; i += 8) {
+  const whole = out instanceof Uint8Array && (out.byteOffset + from) % 8 === 0 ? count >> 3 : 0;
+  const eights = new Float64Array(out.buffer, whole > 0 ? out.byteOffset + from : 0, whole);
+  for (let i = 0; i < whole; i += 1) eights[i] = eightBits[bytes[at + i] as number] as number;
+  for (let i = whole * 8; i < count; i += 8) {
     const byte = bytes[at + (i >> 3)] as number;
     const last = Math.min(8, count - i);
     for (let bit = 0; bit < last; bit += 1) out[from + i + bit] = (byte >> bit) & 1;

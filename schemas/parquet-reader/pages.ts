@@ -1,5 +1,6 @@
 import type { ColumnMetaData, CompressionCodec, PageHeader, SchemaTree } from 'hyparquet';
 import { parquetHeader } from 'hyparquet/src/column.js';
+import type { RecycledBuffers } from '../recycled-buffers.ts';
 import { throwStorageError } from '../storage/errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { decompress } from './decompress.ts';
@@ -7,6 +8,7 @@ import { decodeValues, type Values, type ValueType } from './encodings.ts';
 import { chunkRange } from './footer.ts';
 import { isOneRun, readHybrid } from './levels.ts';
 import { type Memory, OverMemory } from './memory.ts';
+import { createWindow, type ReadWindow } from './read-window.ts';
 import { skimStruct } from './thrift.ts';
 
 /** A column of a parquet file that holds values: a field, or one within a struct or a list. */
@@ -28,15 +30,14 @@ export interface Page {
   readonly values: Values;
   /** Bytes taken of the memory, for its user to give back. */
   readonly held: number;
+  /** Gives back the buffer that its values lie in, where that is used again: they are gone from then on. */
+  readonly release?: (() => void) | undefined;
 }
 
 /** Bytes that an entry takes beside its value: levels, place and length. */
 const entryBytes = 16;
 const headerBytes = 64 * 1024;
 const mostHeaderBytes = 16 * 1024 * 1024;
-/** Small pages are read from the file many at a time: this share of the memory, within these bounds. */
-const windowShare = 64;
-const [leastWindow, mostWindow] = [64 * 1024, 4 * 1024 * 1024];
 
 /** The leaf that a node of the schema is. Throws when it is a group. */
 export function leafOf(path: readonly SchemaTree[]): Leaf {
@@ -56,18 +57,20 @@ export function leafOf(path: readonly SchemaTree[]): Leaf {
 
 /**
  * Decodes a column chunk page by page, so that one page of it is in memory at a time. Every size is checked before it
- * is allocated by. Throws on corrupt pages, naming the column, and when a page doesn't fit the memory.
+ * is allocated by. With `buffers`, a page's values may lie in one that is used again once the page is released. Throws on
+ * corrupt pages, naming the column, and when a page doesn't fit the memory.
  */
 export async function* readPages(
   source: ByteSource,
   leaf: Leaf,
   chunk: ColumnMetaData,
   memory: Memory,
+  buffers?: RecycledBuffers,
 ): AsyncGenerator<Page> {
   const values = Number(chunk.num_values);
   const { start, end } = chunkRange(chunk);
   const file = await source.open();
-  const window = createWindow(file, end, memory.most);
+  const window = createWindow(file, end, { memory: memory.most, buffers });
   let dictionary: Values | null = null;
   let dictionaryHeld = 0;
   let seen = 0;
@@ -80,9 +83,9 @@ export async function* readPages(
       const passing = chunk.codec === 'UNCOMPRESSED' ? 0 : compressed;
       const held = Math.max(compressed - passing, uncompressed) + entries * entryBytes;
       memory.take(passing + held, `a page of column ${leaf.name}`);
-      const bytes = await window(next, compressed);
+      const bytes = await window.read(next, compressed);
       at = next + compressed;
-      let page: Omit<Page, 'held'> | null = null;
+      let page: Omit<Page, 'held' | 'release'> | null = null;
       if (header.type === 'DICTIONARY_PAGE') {
         if (dictionary !== null) throw new Error('it has two dictionaries');
         dictionary = readDictionary(header, bytes, uncompressed, leaf, chunk.codec);
@@ -95,7 +98,9 @@ export async function* readPages(
         seen += entries;
       }
       memory.give(passing);
-      if (page !== null) yield { ...page, held };
+      // Only what isn't compressed lies where it was read.
+      if (page !== null)
+        yield { ...page, held, release: liesIn(page.values, bytes) ? window.hold() : undefined };
     }
   } catch (error) {
     throwStorageError(error);
@@ -103,34 +108,22 @@ export async function* readPages(
     throw new Error(`column ${leaf.name}: ${error instanceof Error ? error.message : error}`);
   } finally {
     memory.give(dictionaryHeld);
+    window.close();
     await file.close();
   }
 }
 
-/** Reads a file by small pieces through a larger one; what it hands out is never written to again. */
-function createWindow(file: Pick<ByteSource, 'read'>, end: number, memory: number) {
-  const windowBytes = Math.max(leastWindow, Math.min(mostWindow, Math.floor(memory / windowShare)));
-  let held = { start: 0, bytes: new Uint8Array() };
-  return async (start: number, length: number): Promise<Uint8Array> => {
-    const from = start - held.start;
-    const known = from >= 0 ? held.bytes.subarray(from, from + length) : held.bytes.subarray(0, 0);
-    if (known.length === length) return known;
-    if (length < windowBytes) {
-      held = { start, bytes: await file.read(start, Math.min(windowBytes, end - start)) };
-      return held.bytes.subarray(0, length);
-    }
-    const rest = await file.read(start + known.length, length - known.length);
-    return known.length === 0 ? rest : Buffer.concat([known, rest]);
-  };
+function liesIn(values: Values, bytes: Uint8Array): boolean {
+  return values.kind === 'bytes' && values.bytes.buffer === bytes.buffer;
 }
 
 async function readHeader(
-  window: (start: number, length: number) => Promise<Uint8Array>,
+  window: ReadWindow,
   at: number,
   end: number,
 ): Promise<{ header: PageHeader; next: number }> {
   for (let length = headerBytes; ; length *= 16) {
-    const bytes = await window(at, Math.min(length, end - at));
+    const bytes = await window.read(at, Math.min(length, end - at));
     try {
       const size = skimStruct(bytes, 0, bytes.length);
       const view = new DataView(bytes.buffer, bytes.byteOffset, size);
@@ -182,7 +175,7 @@ function readDataPage(
   codec: CompressionCodec,
   dictionary: Values | null,
   most: number,
-): Omit<Page, 'held'> {
+): Omit<Page, 'held' | 'release'> {
   const levels = { repetitions: null as Uint8Array | null, definitions: null as Uint8Array | null };
   let [page, at] = [bytes, 0];
   let encoding = header.data_page_header?.encoding;

@@ -115,18 +115,25 @@ async function openFile(location: Location): Promise<ByteSource> {
     async open() {
       const file = await openAgain();
       return {
-        read: (start, length) => readRange(path, file, size, start, length),
+        read: (start, length, into) => readRange(path, file, size, start, length, into),
         close: () => file.close(),
       };
     },
   };
 }
 
-async function readRange(path: string, file: FileHandle, size: number, start: number, length: number) {
+async function readRange(
+  path: string,
+  file: FileHandle,
+  size: number,
+  start: number,
+  length: number,
+  into?: Uint8Array<ArrayBuffer>,
+) {
   if (start < 0 || length < 0 || start + length > size) {
     throw new Error(`bytes ${start} to ${start + length} are outside a file of ${size}`);
   }
-  const bytes = new Uint8Array(length);
+  const bytes = into?.length === length ? into : new Uint8Array(length);
   for (let done = 0; done < length; ) {
     const most = Math.min(mostAtOnce, length - done);
     const { bytesRead } = await file.read(bytes, done, most, start + done).catch((error) => {

@@ -22,7 +22,17 @@ export interface ByteSource {
   /** Bytes [start, start + length), the caller's own. Throws when the object ends before that. */
   read(start: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
   /** Keeps what reading needs over many reads, until it is closed. */
-  open(): Promise<Pick<ByteSource, 'read'> & { close(): Promise<void> }>;
+  open(): Promise<OpenByteSource>;
+}
+
+/** An object that is open for many reads. */
+export interface OpenByteSource {
+  /**
+   * Bytes [start, start + length): written into `into`, of as many bytes, where it is given and the storage can, and
+   * otherwise the caller's own. Throws when the object ends before that.
+   */
+  read(start: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
+  close(): Promise<void>;
 }
 
 /** An object being written: it is there, whole, once `close` has returned, and never in part. */

@@ -8,20 +8,39 @@ import { createOrder, type OrderOptions, type OrderSource } from '../../pipeline
 import { createSuperBatches } from '../../pipeline/feed/super-batches.ts';
 import { temporaryFolder } from '../support.ts';
 
-/** Row groups of rows named by their place, of which two in three are English; counts what is read. */
-function sourceOf(groups: readonly number[]): OrderSource<string> & { readonly reads: number[] } {
+interface TestSource extends OrderSource<string> {
+  readonly reads: number[];
+  /** How often each row was read and not dropped. */
+  readonly kept: Map<string, number>;
+}
+
+/** Row groups of rows named by their place, of which two in three are English; counts what is read and kept. */
+function sourceOf(groups: readonly number[]): TestSource {
   const reads: number[] = [];
+  const kept = new Map<string, number>();
+  const count = (row: string, by: number) => {
+    const left = (kept.get(row) ?? 0) + by;
+    if (left < 0) throw new Error(`${row} was dropped twice`);
+    if (left === 0) kept.delete(row);
+    else kept.set(row, left);
+  };
   return {
     groups,
     reads,
+    kept,
     english: async (group) =>
       Uint8Array.from({ length: groups[group] ?? 0 }, (_, i) => (i % 3 === 0 ? 0 : 1)),
     async *read(group, from) {
       reads.push(group);
       const rows = groups[group] ?? 0;
       for (let at = from; at < rows; at += 256) {
-        yield Array.from({ length: Math.min(256, rows - at) }, (_, i) => `${group}:${at + i}`);
+        const read = Array.from({ length: Math.min(256, rows - at) }, (_, i) => `${group}:${at + i}`);
+        for (const row of read) count(row, 1);
+        yield read;
       }
+    },
+    drop(rows) {
+      for (const row of rows) count(row, -1);
     },
   };
 }
@@ -53,6 +72,39 @@ describe('the order of the data', () => {
         },
       ),
       { numRuns: 40 },
+    );
+  });
+
+  it('drops each row that it read and that no super-batch has, once', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 24, max: 600 }), { minLength: 1, maxLength: 4 }),
+        fc.array(fc.constantFrom('next', 'skip', 'again'), { maxLength: 25 }),
+        fc.constantFrom(0.5, 1),
+        async (groups, moves, english) => {
+          const source = sourceOf(groups);
+          const open = (state?: ReturnType<ReturnType<typeof createOrder>['state']>) =>
+            createOrder(source, { ...options, english }, 's', state);
+          let order = open();
+          const drawnRows: string[] = [];
+          for (const move of moves) {
+            if (move === 'next') drawnRows.push(...(await order.next()).rows);
+            else if (move === 'skip') await order.skip();
+            else {
+              const state = order.state();
+              await order.close();
+              order = open(state);
+            }
+            const held = order.state().held.flat().length / 2;
+            const all = [...source.kept.values()].reduce((sum, count) => sum + count, 0);
+            expect(all).toBeLessThanOrEqual(drawnRows.length + held);
+          }
+          await order.close();
+          for (const row of drawnRows) source.drop([row]);
+          expect([...source.kept]).toEqual([]);
+        },
+      ),
+      { numRuns: 60 },
     );
   });
 
@@ -89,6 +141,7 @@ describe('the order of the data', () => {
       ahead: 2,
       steps: 6,
       stateEvery: 3,
+      drop: () => {},
     });
     const first = await window.get(0);
     expect(first.before?.step).toBe(0);
@@ -103,6 +156,38 @@ describe('the order of the data', () => {
     expect(again.rows).toEqual(first.rows);
     expect(opened).toEqual([0, 0]);
     await window.close();
+  });
+
+  it('keeps the rows of a super-batch for as long as somebody holds it, and no longer', async () => {
+    const source = sourceOf([300]);
+    const dropped: string[] = [];
+    const window = createSuperBatches<string>({
+      open: async () => createOrder(source, options, 's'),
+      ahead: 1,
+      steps: 20,
+      stateEvery: 3,
+      drop(rows) {
+        dropped.push(...rows);
+        source.drop(rows);
+      },
+    });
+    const [first, again] = [await window.get(0), await window.get(0)];
+    const isDropped = () => first.rows.every((row) => dropped.includes(row));
+    window.release(1);
+    expect(isDropped()).toBe(false);
+    first.release();
+    first.release();
+    expect(isDropped()).toBe(false);
+    again.release();
+    expect(isDropped()).toBe(true);
+    // One that is held stays while the window is opened anew, and once it is closed.
+    const second = await window.get(1);
+    (await window.get(9)).release();
+    expect(dropped).not.toContain(second.rows[0]);
+    await window.close();
+    expect(new Set(source.kept.keys())).toEqual(new Set(second.rows));
+    second.release();
+    expect([...source.kept]).toEqual([]);
   });
 });
 
@@ -123,6 +208,7 @@ describe('a read that fails', () => {
       ahead: 0,
       steps: 9,
       stateEvery: 3,
+      drop: () => {},
     });
     isBroken = true;
     await expect(window.get(0)).rejects.toThrow('the disk coughs');

@@ -88,7 +88,11 @@ describe('curated rows, as a feed reads them', () => {
         if (count > 256) {
           const later = (await collect(source.read(group, 256))).flat();
           expect(later.map(({ key }) => key)).toEqual(rows.slice(256).map(({ key }) => key));
+          source.drop(later);
         }
+        expect(source.held().rooms).toBe(count);
+        source.drop(rows);
+        expect(source.held().rooms).toBe(0);
       }
     },
   );

@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { type Table, tableFromArrays, tableToIPC } from 'apache-arrow';
+import { type Table, tableFromArrays, tableFromIPC, tableToIPC } from 'apache-arrow';
 import { pack } from 'tar-stream';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { embeddingsBody, Feed } from '../../docs/clients/assay-client.mjs';
@@ -495,6 +495,37 @@ describe('clients that vanish or dawdle', () => {
     for (const socket of sockets) socket.destroy();
     await until(async () => bytesHeld() - before < whole / 100);
     expect(bytesHeld() - before).toBeLessThan(whole / 100);
+  }, 60_000);
+
+  it('get the bytes of their step, however late they read them and whatever is served meanwhile', async () => {
+    const pool = await temporaryFolder();
+    await writeCurated(pool, 48, 1, [[400, 400]]);
+    const feed = await serve(pool, 'run', recipeOf().replace('superBatch: 12', 'superBatch: 24'));
+    open.push(feed);
+    const client = new Feed(feed.url, { retries: 0 });
+    const expected = await client.superBatch(0);
+    const slow = connect(Number(new URL(feed.url).port), '127.0.0.1');
+    slow.pause();
+    slow.write('GET /v1/super-batches?step=0 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n');
+    // More rows than there are go through the memory of the feed before the slow one reads on.
+    for (let step = 0; step < 6; step += 1) {
+      await client.superBatch(step);
+      await client.select(step, learnerOf(24, `${step}`));
+    }
+    const answer = await buffer(slow);
+    const head = answer.indexOf('\r\n\r\n') + 4;
+    const body = answer.subarray(head);
+    expect(answer.toString('latin1', 0, head)).toMatch(new RegExp(`content-length: ${body.length}\r\n`));
+    expect(body.length).toBeGreaterThan(24 * 400 * 400 * 3);
+    const late = tableFromIPC(new Uint8Array(body));
+    expect(list(late, 'key')).toEqual(list(expected, 'key'));
+    const images = list(expected, 'image') as Uint8Array[];
+    for (const [i, image] of (list(late, 'image') as Uint8Array[]).entries()) {
+      expect(Buffer.compare(image, images[i] as Uint8Array)).toBe(0);
+    }
+    const halves = (table: Table) =>
+      table.batches.flatMap((batch) => [...(batch.getChild('teacher_image')?.toArray() ?? [])].map(String));
+    expect(halves(late)).toEqual(halves(expected));
   }, 60_000);
 
   it('send eight bodies at a time: others are told to come again, and do', async () => {
