@@ -1,4 +1,4 @@
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -192,6 +192,17 @@ describe('a folder that is not sound', () => {
     await refused(/vision_model.onnx: not an ONNX file/);
     await writeFile(join(folder, 'config.json'), '{"model_type": "clip"}');
     await refused(/config.json: model_type: 'siglip' or 'siglip2' is expected, not "clip"/);
+  });
+
+  it('may have its graphs beside the config; one graph of both towers is refused', async () => {
+    await writeToySiglip(folder);
+    const move = (name: string) => rename(join(folder, 'onnx', name), join(folder, name));
+    await Promise.all(['vision_model.onnx', 'text_model.onnx'].map(move));
+    const towers = await openTowers(folder);
+    expect(towers.facts.files).toContain(join(folder, 'vision_model.onnx'));
+    await towers.dispose();
+    await rename(join(folder, 'vision_model.onnx'), join(folder, 'model.onnx'));
+    await refused(/no onnx\/vision_model.onnx .*model.onnx holds both towers in one.*export_towers.py/);
   });
 
   it('reads nothing outside itself', async () => {
