@@ -145,6 +145,13 @@ describe('towers of a Hugging Face folder', () => {
     const read = await logitsOf();
     expect(read).toMatchObject({ bias: -10, from: 'model.safetensors' });
     expect(read.scale).toBeCloseTo(50, 4);
+    await rename(join(folder, 'model.safetensors'), join(folder, 'model-00001-of-00002.safetensors'));
+    const parts = ['logit_scale', 'logit_bias'].map((name) => [name, 'model-00001-of-00002.safetensors']);
+    await writeFile(
+      join(folder, 'model.safetensors.index.json'),
+      JSON.stringify({ weight_map: Object.fromEntries(parts) }),
+    );
+    expect(await logitsOf()).toEqual(read);
     await writeFile(join(folder, 'assay.json'), '{"logitScale": 20, "logitBias": -3}');
     expect(await logitsOf()).toEqual({ scale: 20, bias: -3, from: 'assay.json' });
     expect(await logitsOf({ logits: { scale: 2, bias: 1 } })).toEqual({ scale: 2, bias: 1, from: 'given' });
