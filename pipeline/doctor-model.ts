@@ -70,6 +70,8 @@ const texts = ['a red circle', 'a photo of a green forest'] as const;
 const picture =
   '<svg xmlns="http://www.w3.org/2000/svg" width="320" height="240"><rect width="320" height="240" fill="#fff"/><circle cx="160" cy="120" r="90" fill="#e00000"/></svg>';
 const limits = { maxPixels: 1_000_000, concurrency: 1 };
+/** The least cosine of one image's embeddings alone and beside another; in 8-bit files they differ a little. */
+const sameInBatch = 0.99;
 
 /** Opens a model, runs it on a picture and two texts, and times it. Throws a {@link UsageError} when it can't be opened. */
 export async function examineModel(options: ExamineModelOptions): Promise<ModelReport> {
@@ -177,8 +179,11 @@ export function modelFindings(report: ModelReport): Finding[] {
 }
 
 async function selfCheck(teacher: Teacher, image: Uint8Array): Promise<SelfCheck> {
-  const [ofImage, ofTexts] = [await embed(teacher, [image]), await teacher.embedTexts(texts)];
   const d = teacher.dimension;
+  const { default: sharp } = await import('sharp');
+  const other = await sharp(image).resize(90, 300, { fit: 'fill' }).negate().png().toBuffer();
+  const [ofImage, ofTexts] = [await embed(teacher, [image]), await teacher.embedTexts(texts)];
+  const besideOther = (await embed(teacher, [other, image])).subarray(d, 2 * d);
   const rows = [0, 1].map((i) => ofTexts.subarray(i * d, (i + 1) * d));
   const cosine = (a: Float32Array, b: Float32Array | undefined) =>
     a.reduce((sum, value, k) => sum + value * (b?.[k] ?? 0), 0);
@@ -189,6 +194,8 @@ async function selfCheck(teacher: Teacher, image: Uint8Array): Promise<SelfCheck
   else if (norms.some((norm) => Math.abs(norm - 1) > 1e-3)) problem = 'an embedding is zero';
   else if (rows[0]?.every((value, k) => value === rows[1]?.[k])) {
     problem = 'two different texts have the same embedding';
+  } else if (cosine(ofImage, besideOther) < sameInBatch) {
+    problem = "an image's embedding is another beside a second image: the graph was made for a batch of one";
   }
   return {
     texts,

@@ -11,7 +11,9 @@ docs/feed.md says what each endpoint answers.
 import io
 import json
 import tarfile
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -50,18 +52,24 @@ class Feed:
         return self._table("GET", "/v1/batches", {"step": step, **self._slice(), **image})
 
     def put_learner(self, step, files, scale=None, bias=None):
-        """Puts the learner's ONNX export, {"onnx/vision_model.onnx": path or bytes, ...}: the feed scores with it."""
-        body = io.BytesIO()
-        with tarfile.open(fileobj=body, mode="w") as tar:
-            for name, content in files.items():
-                if not isinstance(content, bytes):
-                    with open(content, "rb") as file:
-                        content = file.read()
-                member = tarfile.TarInfo(name)
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-        query = {"step": step, "scale": scale, "bias": bias}
-        return self._ask("PUT", "/v1/learner", query, body.getvalue(), "application/x-tar").json()
+        """Puts the learner's ONNX export: the feed scores with it.
+
+        `files` is the folder that export_towers.py wrote, or {"onnx/vision_model.onnx": path or bytes, ...}.
+        """
+        if not isinstance(files, dict):
+            paths = [path for path in Path(files).rglob("*") if path.is_file()]
+            files = {path.relative_to(files).as_posix(): path for path in sorted(paths)}
+        # On disk: an export has gigabytes.
+        with tempfile.TemporaryFile() as body:
+            with tarfile.open(fileobj=body, mode="w") as tar:
+                for name, content in files.items():
+                    with io.BytesIO(content) if isinstance(content, bytes) else open(content, "rb") as file:
+                        member = tarfile.TarInfo(name)
+                        member.size = file.seek(0, io.SEEK_END)
+                        file.seek(0)
+                        tar.addfile(member, file)
+            query = {"step": step, "scale": scale, "bias": bias}
+            return self._ask("PUT", "/v1/learner", query, body, "application/x-tar").json()
 
     def _slice(self):
         return {"rank": self.rank, "world": self.world} if self.world > 1 else {}
@@ -77,6 +85,8 @@ class Feed:
         query = {name: value for name, value in (query or {}).items() if value is not None}
         until = time.monotonic() + self.patience
         while True:
+            if hasattr(body, "seek"):
+                body.seek(0)
             try:
                 answer = requests.request(
                     method, self.url + path, params=query, data=body, headers=headers, timeout=self.timeout

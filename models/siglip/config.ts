@@ -161,16 +161,18 @@ export interface TowerFiles {
   readonly text: string;
 }
 
-/** The towers' files of each precision that is there whole. */
+/** The towers' files of each precision that is there whole, in `onnx/` or beside the config. */
 export async function findTowerFiles(folder: string): Promise<Map<Precision, TowerFiles>> {
   const found = new Map<Precision, TowerFiles>();
   for (const precision of precisions) {
-    const name = (tower: string) => join('onnx', `${tower}_model${precisionSuffixes[precision]}.onnx`);
-    const [vision, text] = [
-      await fileOf(folder, name('vision'), mostBytes.graph),
-      await fileOf(folder, name('text'), mostBytes.graph),
-    ];
-    if (vision !== null && text !== null) found.set(precision, { vision, text });
+    for (const place of ['onnx', '.']) {
+      const name = (tower: string) => join(place, `${tower}_model${precisionSuffixes[precision]}.onnx`);
+      const [vision, text] = [
+        await fileOf(folder, name('vision'), mostBytes.graph),
+        await fileOf(folder, name('text'), mostBytes.graph),
+      ];
+      if (vision !== null && text !== null && !found.has(precision)) found.set(precision, { vision, text });
+    }
   }
   return found;
 }

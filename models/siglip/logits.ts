@@ -31,10 +31,16 @@ const entrySchema = z.looseObject({
 });
 const mostHeaderBytes = 100_000_000;
 
+/** The names of t and of the bias among a model's weights. */
+export const logitNames = ['logit_scale', 'logit_bias'] as const;
+
+/** `model.safetensors.index.json`: which file of weights in parts holds a tensor. */
+export const partsSchema = z.looseObject({ weight_map: z.record(z.string(), z.string()) });
+
 /**
  * Looks for a model's scale and bias: in `assay.json` (`{"logitScale": exp(t), "logitBias": b}`), in `config.json`
- * (`logit_scale`, t itself, and `logit_bias`), in `model.safetensors`, of which only these two are read. Throws when a
- * file that is there can't be read.
+ * (`logit_scale`, t itself, and `logit_bias`), in `model.safetensors` or its parts, of which only these two are read.
+ * Throws when a file that is there can't be read.
  */
 export async function readLogits(
   folder: string,
@@ -48,8 +54,17 @@ export async function readLogits(
   if (config.logit_scale !== undefined && config.logit_bias !== undefined) {
     return { scale: Math.exp(config.logit_scale), bias: config.logit_bias, from: 'config.json' };
   }
-  const weights = await fileOf(folder, 'model.safetensors', mostBytes.weights);
-  const [t, b] = weights ? await readScalars(weights, ['logit_scale', 'logit_bias']) : [null, null];
+  const whole = await fileOf(folder, 'model.safetensors', mostBytes.weights);
+  const { weight_map: parts } = await readJson(folder, 'model.safetensors.index.json', partsSchema, {
+    absent: { weight_map: {} },
+  });
+  const [t, b] = await Promise.all(
+    logitNames.map(async (name) => {
+      const part = parts[name];
+      const path = whole ?? (part === undefined ? null : await fileOf(folder, part, mostBytes.weights));
+      return path === null ? null : (await readScalars(path, [name]))[0];
+    }),
+  );
   if (t !== null && t !== undefined && b !== null && b !== undefined) {
     return { scale: Math.exp(t), bias: b, from: 'model.safetensors' };
   }

@@ -1,4 +1,5 @@
 import type { RgbImage } from '../images.ts';
+import { fileOf, mostBytes } from '../model-folder.ts';
 import { emptyPatches, writePatches, writePixels } from '../naflex/patchify.ts';
 import { resampleRgb } from '../resample.ts';
 import { findTowerFiles, type ModelFacts, type Resolution, readModelFacts } from './config.ts';
@@ -17,8 +18,11 @@ export async function prepareSiglip(folder: string, options: OpenOptions): Promi
   if (!files) {
     const suffix = precisionSuffixes[precision];
     const there = precisions.length === 0 ? 'there are no others' : `there are ${precisions.join(', ')}`;
+    const joint = (await isJoint(folder))
+      ? ': its model.onnx holds both towers in one, which is not read'
+      : '';
     throw new Error(
-      `${folder}: no onnx/vision_model${suffix}.onnx with onnx/text_model${suffix}.onnx (${precision}; ${there})`,
+      `${folder}: no onnx/vision_model${suffix}.onnx with onnx/text_model${suffix}.onnx (${precision}; ${there})${joint}; docs/clients/export_towers.py makes the two of a checkpoint`,
     );
   }
   const beside = [
@@ -65,6 +69,14 @@ export async function prepareSiglip(folder: string, options: OpenOptions): Promi
     tokenize: (texts) => model.tokenize(texts, textTokens),
     startImages: (count) => startSiglip(model, count),
   };
+}
+
+/** Whether there is the one graph that `optimum-cli` makes of a model. */
+async function isJoint(folder: string): Promise<boolean> {
+  for (const name of ['model.onnx', 'onnx/model.onnx']) {
+    if ((await fileOf(folder, name, mostBytes.graph)) !== null) return true;
+  }
+  return false;
 }
 
 function imageInputs(resolution: Resolution) {

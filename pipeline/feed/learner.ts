@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
@@ -163,7 +163,10 @@ async function score(
   return { images, texts: await towers.embedTexts(rows.map(({ text }) => text)), dimension: d, scale, bias };
 }
 
-/** Writes the files of a tar that a learner is made of; what else is in it is refused. */
+/**
+ * Writes the files of a tar that a learner is made of; others are passed over, links and names that lead out of its folder
+ * are refused.
+ */
 async function unpack(tar: Readable, folder: string, maxBytes: number): Promise<void> {
   await mkdir(folder, { recursive: true });
   const entries = extract();
@@ -179,13 +182,18 @@ async function unpack(tar: Readable, folder: string, maxBytes: number): Promise<
         entry.resume();
         continue;
       }
-      if (type !== 'file' || !(names.has(name) || graphName.test(name))) {
+      if (type !== 'file' || isAbsolute(name) || name.split('/').includes('..')) {
         throw new Refusal(422, `the tar has ${name.slice(0, 80)} (${type}), which no learner is made of`);
       }
       files += 1;
       bytes += size;
       if (bytes > maxBytes) throw new Refusal(413, `the learner has more than ${maxBytes} bytes`);
       if (files > mostFiles) throw new Refusal(422, `the tar has more than ${mostFiles} files`);
+      // A model's folder has a README and more beside.
+      if (!names.has(name) && !graphName.test(name)) {
+        entry.resume();
+        continue;
+      }
       const path = join(folder, name);
       await mkdir(dirname(path), { recursive: true });
       await pipeline(entry, createWriteStream(path));

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { mostBytes } from '../../models/model-folder.ts';
-import { readScalars } from '../../models/siglip/logits.ts';
+import { logitNames, partsSchema, readScalars } from '../../models/siglip/logits.ts';
 import { type Precision, precisionSuffixes } from '../../models/siglip/precisions.ts';
 import type { Progress } from '../progress.ts';
 import { downloadFile } from './download-file.ts';
@@ -177,11 +177,29 @@ async function writeLogits(
   repositories: readonly Repository[],
   hub: HubOptions,
 ): Promise<void> {
-  const path = 'model.safetensors';
-  const from = repositories.find(({ files }) => files.some((file) => file.path === path));
+  const [whole, index] = ['model.safetensors', 'model.safetensors.index.json'];
+  const has = ({ files }: Repository, path: string) => files.some((file) => file.path === path);
+  const from = repositories.find((one) => has(one, whole) || has(one, index));
   if (!from) return;
-  const url = addressOf(from, path, hub.endpoint);
-  const [t, b] = await readScalars(url, ['logit_scale', 'logit_bias'], async (start, length) => {
+  let parts: Readonly<Record<string, string>> = {};
+  if (!has(from, whole) && fileIn(from, index) !== null) {
+    const response = await request(addressOf(from, index, hub.endpoint), {}, hub);
+    parts = partsSchema.parse(await response.json()).weight_map;
+  }
+  const [t, b] = await Promise.all(
+    logitNames.map(async (name) => {
+      const path = parts[name] ?? whole;
+      return has(from, path) ? readScalar(addressOf(from, path, hub.endpoint), name, hub) : null;
+    }),
+  );
+  if (t === null || t === undefined || b === null || b === undefined) return;
+  const logits = { logitScale: Math.exp(t), logitBias: b };
+  await writeFile(join(folder, 'assay.json'), `${JSON.stringify(logits, null, 2)}\n`);
+}
+
+/** One value out of a safetensors file of a hub, of which a few bytes come. */
+async function readScalar(url: string, name: string, hub: HubOptions): Promise<number | null> {
+  const [value = null] = await readScalars(url, [name], async (start, length) => {
     const response = await request(url, { range: `bytes=${start}-${start + length - 1}` }, hub);
     if (response.status !== 206) {
       await response.body?.cancel();
@@ -191,9 +209,7 @@ async function writeLogits(
     if (bytes.length !== length) throw new Error(`${url}: ${bytes.length} bytes came, not ${length}`);
     return bytes;
   });
-  if (t === null || t === undefined || b === null || b === undefined) return;
-  const logits = { logitScale: Math.exp(t), logitBias: b };
-  await writeFile(join(folder, 'assay.json'), `${JSON.stringify(logits, null, 2)}\n`);
+  return value;
 }
 
 async function isFolder(path: string): Promise<boolean> {

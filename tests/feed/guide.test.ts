@@ -44,7 +44,7 @@ async function prepare(folder: string): Promise<void> {
   tar.finalize();
   await writeFile(join(folder, 'data/laion/00000.tar'), await buffer(tar));
   for (const name of ['siglip2-so400m', 'siglip2-base']) {
-    await exportTowersOnnx(toyConfig, stirred(toyConfig), join(folder, 'models', name));
+    await exportTowersOnnx(toyConfig, stirred(toyConfig), join(folder, 'towers', name));
   }
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
   await copyFile(join(root, 'docs/clients/assay-client.mjs'), join(folder, 'assay-client.mjs'));

@@ -1,39 +1,121 @@
-"""Runs the trainer of docs/fine-tune.md, as it is written there, with a small learner in place of a SigLIP 2."""
+"""Runs a trainer of docs/fine-tune.md, as it is written there, with a small learner in place of a SigLIP 2.
+
+    guide_trainer.py GUIDE CLIENTS URL                  PyTorch, a learner of two layers
+    guide_trainer.py GUIDE CLIENTS URL siglip2 FOLDER   PyTorch, the guide's own learner: a SigLIP 2 of transformers
+    guide_trainer.py GUIDE CLIENTS URL jax              JAX
+"""
 
 import re
 import sys
 import types
 
-import torch
-from torch.nn.functional import logsigmoid, normalize
-
-guide, clients, url = sys.argv[1:]
+guide, clients, url, kind, *rest = sys.argv[1:] if len(sys.argv) > 4 else [*sys.argv[1:], "plain"]
 sys.path.insert(0, clients)
-
-
-class Learner(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.image, self.text = torch.nn.Linear(3, 8), torch.nn.Embedding(64, 8)
-        self.logit_scale = torch.nn.Parameter(torch.tensor(2.3))
-        self.logit_bias = torch.nn.Parameter(torch.tensor(-10.0))
-
-    def embed(self, pixels, texts):
-        colours = torch.as_tensor(pixels).float().mean((1, 2)) / 255
-        lengths = torch.tensor([len(text) % 64 for text in texts])
-        return normalize(self.image(colours), dim=1), normalize(self.text(lengths), dim=1)
-
-
-def sigmoid_loss(learner, pixels, texts):
-    images, texts = learner.embed(pixels, texts)
-    logits = images @ texts.T * learner.logit_scale.exp() + learner.logit_bias
-    return -logsigmoid((2 * torch.eye(len(images)) - 1) * logits).sum() / len(images)
-
-
-learner = Learner()
-optimizer = torch.optim.AdamW(learner.parameters(), lr=0.01, weight_decay=0)
-checkpoint = types.SimpleNamespace(step=0)
 with open(guide, encoding="utf-8") as file:
-    snippet = re.search(r"```python\n(.*?)```", file.read(), re.DOTALL)[1]
-exec(compile(snippet.replace("http://127.0.0.1:8791", url), guide, "exec"))
-print(loss.item())
+    snippets = re.findall(r"```python\n(.*?)```", file.read(), re.DOTALL)
+
+
+def run(wanted, names):
+    """Runs the guide's block that has `wanted` in it."""
+    [snippet] = [one for one in snippets if wanted in one]
+    exec(compile(snippet.replace("http://127.0.0.1:8791", url), guide, "exec"), names)
+
+
+def plain():
+    import torch
+    from torch.nn.functional import logsigmoid, normalize
+
+    class Learner(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.image, self.text = torch.nn.Linear(3, 8), torch.nn.Embedding(64, 8)
+            self.logit_scale = torch.nn.Parameter(torch.tensor(2.3))
+            self.logit_bias = torch.nn.Parameter(torch.tensor(-10.0))
+
+        def embed(self, pixels, texts):
+            colours = torch.as_tensor(pixels).float().mean((1, 2)) / 255
+            lengths = torch.tensor([len(text) % 64 for text in texts])
+            return normalize(self.image(colours), dim=1), normalize(self.text(lengths), dim=1)
+
+    def sigmoid_loss(learner, pixels, texts):
+        images, texts = learner.embed(pixels, texts)
+        logits = images @ texts.T * learner.logit_scale.exp() + learner.logit_bias
+        return -logsigmoid((2 * torch.eye(len(images)) - 1) * logits).sum() / len(images)
+
+    return Learner(), sigmoid_loss
+
+
+def siglip2(folder):
+    """Of a SigLIP 2 with the tokenizer of `folder`, small, for images of 256 pixels."""
+    import tempfile
+
+    from transformers import AutoTokenizer, SiglipConfig, SiglipModel
+
+    small = dict(hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    config = SiglipConfig(
+        text_config=dict(small, vocab_size=len(tokenizer)), vision_config=dict(small, image_size=256, patch_size=64)
+    )
+    names = {}
+    run("class Learner", names)
+    with tempfile.TemporaryDirectory() as checkpoint:
+        SiglipModel(config).save_pretrained(checkpoint)
+        tokenizer.save_pretrained(checkpoint)
+        return names["Learner"](checkpoint), names["sigmoid_loss"]
+
+
+def in_torch(learner, sigmoid_loss):
+    import torch
+
+    optimizer = torch.optim.AdamW(learner.parameters(), lr=0.01, weight_decay=0)
+    names = dict(
+        learner=learner, sigmoid_loss=sigmoid_loss, optimizer=optimizer, checkpoint=types.SimpleNamespace(step=0)
+    )
+    run("import torch\nfrom assay_client", names)
+    return names["loss"].item()
+
+
+def in_jax():
+    import jax
+    import jax.numpy as jnp
+
+    keys = jax.random.split(jax.random.key(0))
+    params = {
+        "image": jax.random.normal(keys[0], (3, 8)),
+        "text": jax.random.normal(keys[1], (64, 8)),
+        "t": jnp.log(10.0),
+        "b": jnp.array(-10.0),
+    }
+
+    def unit(rows):
+        return rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
+
+    @jax.jit
+    def forward(params, pixels, tokens):
+        colours = pixels.astype(jnp.float32).mean((1, 2)) / 255
+        # Half the width of a float, as a learner on an accelerator has them.
+        return [unit(rows).astype(jnp.bfloat16) for rows in (colours @ params["image"], params["text"][tokens])]
+
+    def loss_of(params, pixels, tokens):
+        images, texts = (rows.astype(jnp.float32) for rows in forward(params, pixels, tokens))
+        logits = images @ texts.T * jnp.exp(params["t"]) + params["b"]
+        return -jax.nn.log_sigmoid((2 * jnp.eye(len(images)) - 1) * logits).sum() / len(images)
+
+    @jax.jit
+    def train_step(params, state, pixels, tokens):
+        loss, slopes = jax.value_and_grad(loss_of)(params, pixels, tokens)
+        return jax.tree.map(lambda weights, slope: weights - 0.01 * slope, params, slopes), state + 1, loss
+
+    names = dict(
+        params=params,
+        state=0,
+        step=0,
+        forward=forward,
+        train_step=train_step,
+        tokenize=lambda texts: jnp.array([len(text) % 64 for text in texts]),
+    )
+    run("import jax", names)
+    return float(names["loss"])
+
+
+print(in_jax() if kind == "jax" else in_torch(*(siglip2(*rest) if kind == "siglip2" else plain())))

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { tableFromIPC } from 'apache-arrow';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { openTowers } from '../../models/siglip/open-towers.ts';
 import { writeCurated } from '../pipeline/curated-pool.ts';
 import { temporaryFolder } from '../support.ts';
 import { recipeOf, serve } from './served.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
+const models = join(root, 'tests/models/conformance');
 const execute = promisify(execFile);
 /** Where PyTorch and pyarrow are in an environment of their own, its interpreter. */
 const python = process.env.ASSAY_PYTHON ?? 'python3';
@@ -21,6 +23,14 @@ const missing = async (modules: string): Promise<string | null> =>
 const pythonWhy = await missing('ast');
 const why = await missing('requests, pyarrow, numpy');
 const torchWhy = await missing('torch');
+const jaxWhy = await missing('jax');
+const transformersWhy = await missing('transformers, torch, onnx, onnxscript');
+for (const [what, missed] of [
+  ["the guide's JAX loop", jaxWhy],
+  ["the guide's SigLIP 2 and export_towers.py", transformersWhy],
+]) {
+  if (why === null && missed !== null) process.stderr.write(`${what}: not run: ${python}: ${missed}\n`);
+}
 if (why !== null) process.stderr.write(`the Python client is not run: ${python}: ${why}\n`);
 else if (torchWhy !== null) process.stderr.write(`FeedDataset is not run: ${python}: ${torchWhy}\n`);
 
@@ -66,21 +76,52 @@ describe('the Python client', () => {
     60_000,
   );
 
-  it.skipIf(why !== null || torchWhy !== null)(
-    'trains as docs/fine-tune.md says, in PyTorch, to the last step',
+  const trainers = [
+    ['in PyTorch', [], torchWhy],
+    ['in PyTorch, its SigLIP 2', ['siglip2', join(models, 'siglip2')], transformersWhy],
+    ['in JAX', ['jax'], jaxWhy],
+  ] as const;
+  for (const [name, kind, missed] of trainers) {
+    it.skipIf(why !== null || missed !== null)(
+      `trains as docs/fine-tune.md says, to the last step: ${name}`,
+      async () => {
+        const feed = await serve(folder, `guide ${name}`);
+        try {
+          const args = ['tests/feed/guide_trainer.py', 'docs/fine-tune.md', 'docs/clients'];
+          const paths = args.map((path) => join(root, path));
+          const { stdout } = await execute(python, [...paths, feed.url, ...kind]);
+          expect(Number(stdout)).toBeGreaterThan(0);
+          const status = await fetch(`${feed.url}/v1/status`);
+          expect(await status.json()).toMatchObject({ step: 20, steps: 20 });
+        } finally {
+          await feed.close();
+        }
+      },
+      120_000,
+    );
+  }
+
+  it.skipIf(transformersWhy !== null)(
+    'exports the towers of a checkpoint, which run',
     async () => {
-      const feed = await serve(folder, 'guide');
-      try {
-        const args = ['tests/feed/guide_trainer.py', 'docs/fine-tune.md', 'docs/clients'];
-        const { stdout } = await execute(python, [...args.map((path) => join(root, path)), feed.url]);
-        expect(Number(stdout)).toBeGreaterThan(0);
-        const status = await fetch(`${feed.url}/v1/status`);
-        expect(await status.json()).toMatchObject({ step: 20, steps: 20 });
-      } finally {
-        await feed.close();
-      }
+      const [checkpoint, out] = [join(folder, 'checkpoint'), join(folder, 'towers')];
+      const save = [
+        'import shutil, sys',
+        'from transformers import AutoConfig, AutoModel',
+        'shutil.copytree(sys.argv[1], sys.argv[2])',
+        'AutoModel.from_config(AutoConfig.from_pretrained(sys.argv[1])).save_pretrained(sys.argv[2])',
+      ];
+      await execute(python, ['-c', save.join('\n'), join(models, 'naflex'), checkpoint]);
+      await execute(python, [join(root, 'docs/clients/export_towers.py'), checkpoint, out]);
+      const towers = await openTowers(out, { threads: 1 });
+      expect(towers.facts).toMatchObject({
+        kind: 'siglip2',
+        logits: { from: 'assay.json', scale: 1, bias: 0 },
+      });
+      expect(await towers.embedTexts(['a cat', 'a dog', 'a house'])).toHaveLength(3 * towers.dimension);
+      await towers.dispose();
     },
-    60_000,
+    120_000,
   );
 
   it.skipIf(pythonWhy !== null)(

@@ -58,11 +58,11 @@ async function tarOf(files: Readonly<Record<string, Uint8Array>>): Promise<Uint8
   return buffer(tar);
 }
 
-async function exported(): Promise<Uint8Array> {
+async function exported(beside: Readonly<Record<string, Uint8Array>> = {}): Promise<Uint8Array> {
   const dir = join(folder, 'export');
   await exportTowersOnnx({ ...toyConfig }, stirred(toyConfig), dir);
   const read = (name: string) => readFile(join(dir, name));
-  return tarOf({ 'image.onnx': await read('image.onnx'), 'text.onnx': await read('text.onnx') });
+  return tarOf({ ...beside, 'image.onnx': await read('image.onnx'), 'text.onnx': await read('text.onnx') });
 }
 
 describe('super-batches', () => {
@@ -411,6 +411,12 @@ describe("a learner's export that is put", () => {
     await put(2);
     expect(await asked?.score(rows)).toMatchObject({ learnerStep: 2, model: { scale: 2 } });
     await slot.close();
+  });
+
+  it('may lie in the tar among other files', async () => {
+    const { client } = await served(newRun());
+    await client.putLearner(0, await exported({ 'README.md': Buffer.from('# A model') }));
+    expect(await client.status()).toMatchObject({ learner: { step: 0, kind: 'assay' } });
   });
 
   it('is refused where it is none, and the one before stays', async () => {

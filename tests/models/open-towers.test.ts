@@ -1,4 +1,4 @@
-import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -145,6 +145,13 @@ describe('towers of a Hugging Face folder', () => {
     const read = await logitsOf();
     expect(read).toMatchObject({ bias: -10, from: 'model.safetensors' });
     expect(read.scale).toBeCloseTo(50, 4);
+    await rename(join(folder, 'model.safetensors'), join(folder, 'model-00001-of-00002.safetensors'));
+    const parts = ['logit_scale', 'logit_bias'].map((name) => [name, 'model-00001-of-00002.safetensors']);
+    await writeFile(
+      join(folder, 'model.safetensors.index.json'),
+      JSON.stringify({ weight_map: Object.fromEntries(parts) }),
+    );
+    expect(await logitsOf()).toEqual(read);
     await writeFile(join(folder, 'assay.json'), '{"logitScale": 20, "logitBias": -3}');
     expect(await logitsOf()).toEqual({ scale: 20, bias: -3, from: 'assay.json' });
     expect(await logitsOf({ logits: { scale: 2, bias: 1 } })).toEqual({ scale: 2, bias: 1, from: 'given' });
@@ -192,6 +199,17 @@ describe('a folder that is not sound', () => {
     await refused(/vision_model.onnx: not an ONNX file/);
     await writeFile(join(folder, 'config.json'), '{"model_type": "clip"}');
     await refused(/config.json: model_type: 'siglip' or 'siglip2' is expected, not "clip"/);
+  });
+
+  it('may have its graphs beside the config; one graph of both towers is refused', async () => {
+    await writeToySiglip(folder);
+    const move = (name: string) => rename(join(folder, 'onnx', name), join(folder, name));
+    await Promise.all(['vision_model.onnx', 'text_model.onnx'].map(move));
+    const towers = await openTowers(folder);
+    expect(towers.facts.files).toContain(join(folder, 'vision_model.onnx'));
+    await towers.dispose();
+    await rename(join(folder, 'vision_model.onnx'), join(folder, 'model.onnx'));
+    await refused(/no onnx\/vision_model.onnx .*model.onnx holds both towers in one.*export_towers.py/);
   });
 
   it('reads nothing outside itself', async () => {

@@ -29,6 +29,8 @@ export interface ToyOptions {
   readonly idsType?: 'int64' | 'int32';
   readonly dimension?: number;
   readonly attentionMask?: boolean;
+  /** Every image's features are the first one's, as of a graph that was traced with a batch of one. */
+  readonly knowsFirst?: boolean;
 }
 
 /** A tokenizer.json of single letters, written as Gemma's is: no normalizer lower-cases. */
@@ -94,7 +96,10 @@ export function toyVision(options: ToyOptions = {}): Uint8Array {
   } else {
     graph.input(pixelsName, [batch, 3, side, side], ports);
     const pooled = graph.node('ReduceMean', [float(pixelsName), graph.integers([2, 3])], { keepdims: 0 });
-    features = pooled;
+    const first = () => graph.node('Gather', [pooled, graph.integers([0])], { axis: 0 });
+    features = options.knowsFirst
+      ? graph.node('Add', [graph.node('Mul', [pooled, graph.scalar(0, 'float32')]), first()])
+      : pooled;
   }
   const width = kind === 'naflex' ? 5 : 3;
   finish(graph, features, batch, width, options);

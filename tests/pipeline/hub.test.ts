@@ -189,6 +189,22 @@ describe('a model of a hub', () => {
     await towers.dispose();
   });
 
+  it('with weights in parts has its own scale and bias', async () => {
+    await hub.close();
+    const part = 'model-00002-of-00002.safetensors';
+    const index = { metadata: {}, weight_map: { body: 'other', logit_scale: part, logit_bias: part } };
+    hub = await startHub({
+      'acme/toy': {
+        ...files,
+        'model.safetensors.index.json': Buffer.from(JSON.stringify(index)),
+        [part]: weights(),
+      },
+    });
+    const towers = await openTowers(await download());
+    expect(towers.facts.logits).toMatchObject({ bias: -7, from: 'assay.json' });
+    await towers.dispose();
+  });
+
   it('goes on where a connection broke', async () => {
     let broken = 0;
     hub.answer((request, response, body) => {

@@ -68,6 +68,12 @@ describe('assay doctor --model', () => {
     expect(wrong.stderr).not.toContain('    at ');
   });
 
+  it('finds a graph that was made for a batch of one', async () => {
+    const model = await writeToySiglip(join(folder, 'first'), { knowsFirst: true });
+    const { check } = await examineModel({ model, signal, progress: silentProgress, measuredMs: 1 });
+    expect(check.problem).toMatch(/another beside a second image: the graph was made for a batch of one/);
+  });
+
   it('finds a model whose texts are all alike', () => {
     const problem = 'two different texts have the same embedding';
     const findings = modelFindings({ ...report, check: { ...report.check, problem } });
