@@ -2,6 +2,7 @@ const reasons: Readonly<Record<string, string>> = {
   'unreadable-row-group': 'the row group cannot be decoded',
   'unreadable-shard': 'the shard cannot be read',
   'no-key': 'the row has no key',
+  'long-key': 'the key is longer than 4 kB',
   'wrong-type': 'a value has the wrong type',
   'empty-image': 'the image has no bytes',
   'unknown-format': 'not JPEG, PNG, WebP or GIF',

@@ -4,6 +4,14 @@ import { openByteSource } from '../../schemas/parquet-reader/byte-source.ts';
 
 const sampledBytes = 64 * 1024;
 
+/** The longest key that a row may have, in bytes: keys of all rows are held against each other, and ledgers repeat them. */
+export const mostKeyBytes = 4096;
+
+/** What is wrong with a row whose key has so many bytes. */
+export function longKey(bytes: number): { readonly reason: string; readonly detail: string } {
+  return { reason: 'long-key', detail: `its key has ${bytes} bytes, and may have ${mostKeyBytes}` };
+}
+
 /** The key of a row that has none: its shard's name and its place there. */
 export function madeKey(name: string, row: number): string {
   return `${name}:${row}`;

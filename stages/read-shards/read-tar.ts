@@ -6,6 +6,7 @@ import { provenanceTypes, rowTypes } from '../../schemas/rows.ts';
 import type { StageContext } from '../../schemas/stage.ts';
 import { throwStorageError } from '../../schemas/storage/errors.ts';
 import { statObject } from '../../schemas/storage/open-storage.ts';
+import { mostKeyBytes } from './keys.ts';
 import { readParquet } from './read-parquet.ts';
 import { messageOf, type ReadOptions, refuseShard, type ShardReader, stage } from './reader.ts';
 import { addMember, isPartOfSample, type Sample, splitName, startSample, textsOf } from './samples.ts';
@@ -96,7 +97,8 @@ function createBatches(shard: string, { kind, batchRows, memory }: ReadOptions, 
       const fault = sample.fault ?? unfetched(sample, kind);
       if (fault !== null) {
         const rowGroup = Math.floor(index / groupSamples);
-        context.quarantine({ key: sample.key, shard, rowGroup, row, stage, ...fault });
+        const key = sample.key.slice(0, mostKeyBytes);
+        context.quarantine({ key, shard, rowGroup, row, stage, ...fault });
       } else {
         held.push({ sample, row: index });
         bytes += sample.image?.bytes.length ?? 0;

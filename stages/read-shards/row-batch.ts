@@ -17,7 +17,7 @@ import type { Preset } from '../../schemas/presets.ts';
 import { provenanceTypes, rowTypes } from '../../schemas/rows.ts';
 import type { StageContext } from '../../schemas/stage.ts';
 import { type PlannedColumn, statusFields } from './columns.ts';
-import { madeKey } from './keys.ts';
+import { longKey, madeKey, mostKeyBytes } from './keys.ts';
 import { stage } from './reader.ts';
 
 /** Where a batch's first row is. */
@@ -40,7 +40,7 @@ interface Fault {
 
 /**
  * Makes a record batch of {@link rowTypes}, the kind's scores and {@link provenanceTypes} of the next rows of a
- * shard's columns. A row without a key, with a number that the field can't hold, or whose image wasn't fetched, is
+ * shard's columns. A row without a key or with one of more than 4 kB, with a number that the field can't hold, or whose image wasn't fetched, is
  * quarantined. Gives null when none is left. The checks that the columns' types already make aren't made again.
  */
 export function soundBatch(
@@ -62,7 +62,7 @@ export function soundBatch(
   const status = found.get(statusFields.status);
   if (status !== undefined) findUnfetched(status, found.get(statusFields.error), kind, faults);
   const batch = assemble(found, rows, place, kind);
-  if (kind.columns.key !== null) findKeyless(columnData(batch, 'key'), kind.columns.key, faults);
+  if (kind.columns.key !== null) findUnfitKeys(columnData(batch, 'key'), kind.columns.key, faults);
   if (faults.size === 0) return batch;
   const keys = batch.getChild('key');
   const { shard, rowGroup } = place;
@@ -72,7 +72,7 @@ export function soundBatch(
     if (fault === undefined) kept.push(row);
     else
       context.quarantine({
-        key: keys?.get(row) ?? null,
+        key: keys?.get(row)?.slice(0, mostKeyBytes) ?? null,
         shard,
         rowGroup,
         row: place.row + row,
@@ -194,10 +194,13 @@ function textAt(data: Data, row: number): Uint8Array | null {
   return (data.values as Uint8Array).subarray(offsets[row], offsets[row + 1]);
 }
 
-function findKeyless(keys: Data, column: string, faults: Map<number, Fault>): void {
-  if (keys.nullCount === 0) return;
+function findUnfitKeys(keys: Data, column: string, faults: Map<number, Fault>): void {
+  const offsets = keys.valueOffsets as Int32Array;
   for (let row = 0; row < keys.length; row += 1) {
-    if (keys.getValid(row) || faults.has(row)) continue;
-    faults.set(row, { reason: 'no-key', detail: `column ${column} has no value` });
+    if (faults.has(row)) continue;
+    const bytes = (offsets[row + 1] ?? 0) - (offsets[row] ?? 0);
+    if (!keys.getValid(row)) {
+      faults.set(row, { reason: 'no-key', detail: `column ${column} has no value` });
+    } else if (bytes > mostKeyBytes) faults.set(row, longKey(bytes));
   }
 }

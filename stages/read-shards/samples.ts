@@ -1,3 +1,4 @@
+import { longKey, mostKeyBytes } from './keys.ts';
 import type { TarMember } from './tar-members.ts';
 
 /** What a tar's members of one name make: an image with its texts. */
@@ -32,13 +33,17 @@ export function isPartOfSample(name: string, size: number, mostBytes: number): b
   return imageExtensions.has(extension) && size <= mostBytes;
 }
 
-/** A sample of no members yet. A key that points out of a folder is a fault: it is no name for anything. */
+/** A sample of no members yet. A key that points out of a folder, or is too long, is a fault: it is no name for anything. */
 export function startSample(key: string): Sample {
   const isUnsafe = key.startsWith('/') || key.split(/[/\\]/).includes('..') || /^[a-z]:/i.test(key);
-  const fault = isUnsafe
+  const bytes = Buffer.byteLength(key);
+  const unsafe = isUnsafe
     ? { reason: 'unsafe-name', detail: `the member's name is ${key.slice(0, 200)}` }
     : null;
-  return { key, image: null, text: null, json: null, fault };
+  return {
+    ...{ key, image: null, text: null, json: null },
+    fault: unsafe ?? (bytes > mostKeyBytes ? longKey(bytes) : null),
+  };
 }
 
 /** Adds a member to its sample, or finds what is wrong with it. The first fault stands. */

@@ -1,14 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, symlink } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Job, Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RedisServer, redisMissing, startRedis } from '../../bench/faults/redis-server.ts';
-import { curate } from '../../pipeline/curate.ts';
+import { curate, finishRun } from '../../pipeline/curate.ts';
 import { freezeRun } from '../../pipeline/curation/plan/freeze.ts';
+import { openRun } from '../../pipeline/curation/plan/plan-files.ts';
 import { workLayout } from '../../pipeline/curation/tasks/layout.ts';
 import { doneIn } from '../../pipeline/curation/tasks/output.ts';
 import { assertAnswers, redisConnection } from '../../pipeline/engines/bullmq/connection.ts';
@@ -16,6 +17,7 @@ import { queueNames, type TaskJob, taskJobSchema } from '../../pipeline/engines/
 import { startTaskWorker, type TaskWorker } from '../../pipeline/engines/bullmq/worker.ts';
 import { bullmqEngine } from '../../pipeline/engines/bullmq.ts';
 import { inlineEngine } from '../../pipeline/engines/inline.ts';
+import { localEngine } from '../../pipeline/engines/local.ts';
 import { temporaryFolder } from '../support.ts';
 import { testEngine } from './conformance.ts';
 import { outputsOf, poolConfig, quietRun, writePool } from './pool.ts';
@@ -111,6 +113,19 @@ describe.skipIf(missing !== null)('the bullmq engine', () => {
     expect(await outputsOf(join(folder, 'killed'))).toEqual(expected);
   }, 240_000);
 
+  it("does a task again whose own process is killed, in one that is the task's alone", async () => {
+    const ran = run('process-killed');
+    const { temporary } = workLayout(join(folder, 'process-killed'));
+    // What is being written says whose process writes it.
+    const writers = async () =>
+      (await readdir(temporary).catch(() => [])).map((name) => Number(name.split('~')[1]));
+    await until(async () => (await writers()).length > 0);
+    for (const pid of await writers()) process.kill(pid, 'SIGKILL');
+    expect((await ran).balanced).toBe(true);
+    expect(await outputsOf(join(folder, 'process-killed'))).toEqual(expected);
+    expect(workers.some(({ said }) => said().includes('Unexpected exit code'))).toBe(true);
+  }, 240_000);
+
   it('goes on when Redis is killed and started again', async () => {
     const ran = run('restarted');
     await until(async () => (await doneIn(join(folder, 'restarted'), 'admit')).size > 0);
@@ -154,6 +169,63 @@ describe.skipIf(missing !== null)('the bullmq engine', () => {
     const keys = Object.keys(taskJobSchema.shape).sort();
     for (const job of jobs) expect(Object.keys(job.data).sort()).toEqual(keys);
   });
+
+  it('refuses messages that nobody who plans runs would send', async () => {
+    const elsewhere = await temporaryFolder();
+    const { folder: outside, plan } = await freezeRun(
+      poolConfig(shards),
+      join(elsewhere, 'run'),
+      'test.yaml',
+    );
+    await symlink(outside, join(folder, 'link'));
+    const [task] = (await openRun(outside)).tasks('admit');
+    const sound = { run: outside, plan: plan.hash, phase: 'admit', task: task?.id ?? '' };
+    const up = `${folder}/${'../'.repeat(folder.split('/').length)}`;
+    const gate = { run: join(folder, 'link'), plan: plan.hash, token: '0'.repeat(16), step: 0 };
+    const forged = [
+      [queueNames.tasks, { ...sound, run: join(folder, 'link') }, /not under a --root/],
+      [queueNames.tasks, { ...sound, run: `${up}${outside}` }, /not under a --root/],
+      [queueNames.tasks, { ...sound, run: 'run' }, /is absolute/],
+      [queueNames.tasks, { ...sound, run: `${folder}\u0000` }, /sees no such folder/],
+      [queueNames.tasks, { ...sound, program: '/bin/sh' }, /no task of a run/],
+      [queueNames.tasks, { ...sound, task: '../../out' }, /no task of a run/],
+      [queueNames.tasks, [sound], /no task of a run/],
+      [queueNames.gates, gate, /not under a --root/],
+      [queueNames.gates, { ...gate, only: 'sh' }, /no gate of a run/],
+    ] as const;
+    for (const [name, data, why] of forged) {
+      const queue = new Queue(name, { connection: redisConnection(redis.url).options });
+      try {
+        const job = await queue.add('forged', data);
+        await until(async () => (await job.getState()) === 'failed');
+        expect((await Job.fromId(queue, job.id ?? ''))?.failedReason).toMatch(why);
+        await job.remove();
+      } finally {
+        await queue.close();
+      }
+    }
+    expect(await readdir(join(outside, 'work'))).toEqual(['plan.json', 'plan.parquet']);
+  }, 120_000);
+
+  it('goes on by another engine where the process that began it was stopped, its tasks with it', async () => {
+    const { folder: at } = await freezeRun(poolConfig(shards), join(folder, 'driven'), 'test.yaml');
+    const flags = ['run', '--plan', at, '--engine', 'bullmq', '--redis', redis.url];
+    const driver = spawn(process.execPath, [program, ...flags], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true,
+    });
+    let text = '';
+    driver.stderr.on('data', (chunk) => (text += String(chunk)));
+    const ended = once(driver, 'close');
+    await until(async () => (await doneIn(at, 'admit')).size > 0);
+    process.kill(-(driver.pid ?? 0), 'SIGINT');
+    expect((await ended)[0]).toBe(130);
+    expect(text).toContain(`stopped; to go on: assay resume ${at}`);
+    const waiting = await asked((queue) => queue.getJobs(['waiting', 'delayed']));
+    expect(waiting.filter((job) => job.data.run === at)).toEqual([]);
+    await finishRun(await openRun(at), { ...quietRun(), engine: localEngine({ workers: 2 }) });
+    expect(await outputsOf(at)).toEqual(expected);
+  }, 240_000);
 
   it('stops within seconds when it is told to', async () => {
     for (const { end, child } of workers.filter((one) => one.child.exitCode === null && !one.child.killed)) {

@@ -215,6 +215,32 @@ describe('a run whose process is killed or told to stop', () => {
   );
 });
 
+describe('a share, and a gallery, that are told to stop', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('end on %s, and leave nothing', async (signal) => {
+    const run = join(folder, `share-${signal}`);
+    await freezeRun(config(), run, 'test.yaml');
+    const flags = ['--plan', run, '--task-index', '0', '--of', '2', '--workers', '1'];
+    const share = assay('run', ...flags);
+    const gallery = assay('gallery', join(folder, "[x]'=1/a'whole"), '--port', '0');
+    let url: string | undefined;
+    gallery.child.stdout.on('data', (text) => {
+      url ??= /http:\S+/.exec(String(text))?.[0];
+    });
+    // Until it waits for the other share, and the gallery has somebody to serve.
+    await until(share.child, async () => (await recordsIn(run)) >= 3 && !(await isAtWork(run)));
+    await until(gallery.child, async () => url !== undefined);
+    expect((await fetch(url ?? '')).status).toBe(200);
+    const children = await childrenOf(share.child);
+    const told = { SIGTERM: 143, SIGINT: 130 }[signal];
+    for (const { child } of [share, gallery]) process.kill(-(child.pid ?? 0), signal);
+    expect((await share.ended).code).toBe(told);
+    expect((await share.ended).said.at(-1)).toBe(`stopped; to go on: assay resume ${run}`);
+    expect((await gallery.ended).code).toBe(told);
+    for (const pid of children) expect(await isRunning(pid)).toBe(false);
+    expect(await isAtWork(run)).toBe(false);
+  });
+});
+
 describe('a data set whose process is told to stop', () => {
   const grow = (set: string) =>
     assay('schedule', '--config', join(folder, 'recipe.yaml'), '--out', set, '--once', '--workers', '2');

@@ -87,6 +87,7 @@ describe('tars of samples', () => {
       ['twice.png', 'x'],
       ['json.jpg', 'x'],
       ['json.json', '[1, 2'],
+      [`${'long/'.repeat(1000)}a.jpg`, 'x'],
       ...sample('last'),
     ]);
     const { quarantined, keys } = await read(path, 'webdataset');
@@ -97,6 +98,7 @@ describe('tars of samples', () => {
       ['/absolute', 3, 'unsafe-name', path],
       ['twice', 4, 'repeated-member', path],
       ['json', 5, 'bad-json', path],
+      ['long/'.repeat(1000).slice(0, 4096), 6, 'long-key', path],
     ]);
   });
 

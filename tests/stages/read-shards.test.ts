@@ -97,7 +97,7 @@ describe('reading shards', () => {
 
   it('quarantines a row without a key, and one whose size is none', async () => {
     const path = join(folder, 'types.parquet');
-    const source = sourceBatch(rowsOf('t', 3));
+    const source = sourceBatch(rowsOf('t', 4));
     const writer = await openParquetWriter(path);
     const columns = Object.fromEntries(
       source.schema.fields.map(({ name, type }) => [
@@ -108,16 +108,18 @@ describe('reading shards', () => {
     await writer.write(
       batchOf({
         ...columns,
-        key: { type: rowTypes.key, values: ['t0', null, 't2'] },
-        width: { type: new Float64(), values: [1e12, 2, 3] },
+        key: { type: rowTypes.key, values: ['t0', null, 'k'.repeat(5000), 't2'.repeat(2048)] },
+        width: { type: new Float64(), values: [1e12, 2, 3, 4] },
       }),
     );
     await writer.close();
     const { context, quarantined } = rememberingContext();
-    expect(valuesOf(await collect(readShards([path], options, context)), 'key')).toEqual(['t2']);
+    expect(valuesOf(await collect(readShards([path], options, context)), 'key')).toEqual(['t2'.repeat(2048)]);
     expect(quarantined.map(({ key, row, reason }) => [key, row, reason])).toEqual([
       ['t0', 0, 'wrong-type'],
       [null, 1, 'no-key'],
+      // What the quarantine repeats of it is short as well.
+      ['k'.repeat(4096), 2, 'long-key'],
     ]);
   });
 
