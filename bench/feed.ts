@@ -1,36 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import {
-  type DuckDBBlobVector,
-  DuckDBInstance,
-  type DuckDBListVector,
-  type DuckDBVarCharVector,
-} from '@duckdb/node-api';
-import { Data, Struct, type StructRowProxy, type Table } from 'apache-arrow';
-import { Feed } from '../docs/clients/assay-client.mjs';
+import type { Feed } from '../docs/clients/assay-client.mjs';
 import { createEmbedder } from '../models/embedder.ts';
-import { toFloat16 } from '../models/float16.ts';
 import { createOnnxExecutor } from '../models/onnx-executor.ts';
 import { initializeParameters, towersConfigSchema } from '../models/towers.ts';
 import { distillOptionsSchema } from '../pipeline/distill/options.ts';
-import { batchOf, batchOfData, columnData } from '../schemas/batches.ts';
-import { binaryColumn, listColumn } from '../schemas/columns.ts';
-import { openParquetWriter } from '../schemas/parquet-writer.ts';
 import { createRandom } from '../schemas/random.ts';
-import { curatedTypes, rowTypes } from '../schemas/rows.ts';
+import { round, withFeed, writePool } from './feed/pool.ts';
+import { throughputFigures } from './feed/throughput.ts';
 
 /** Rows of the pool when none are asked for; of as many, memory is measured over 10,000 steps, of fewer over fewer. */
 const defaultRows = 4000;
-/** Super-batches that the pool makes. */
-const stepsOfPool = 4;
 /** Means that the slope of the memory is drawn through. */
 const memoryPoints = 20;
-/** Bytes of an image: a JPEG of 256 pixels has about as many. */
-const imageBytes = 30_000;
 const dimension = 768;
 
 /**
@@ -38,7 +21,8 @@ const dimension = 768;
  *
  * - `throughputRatio`: rows a second that a client gets (super-batches of encoded images with the teacher's embeddings)
  *   over those that this process gets of the same shards from DuckDB, each as often as the other, in turn. Of both it
- *   takes every value: texts as strings, images as bytes, embeddings as arrays.
+ *   takes every value: texts as strings, images as bytes, embeddings as arrays. `throughputRatioSustained` is that of
+ *   several passes at a stretch, in which what the feed formed ahead, in DuckDB's turn, weighs little.
  * - `selectionShare`: seconds from posting the embeddings of 8,192 candidates to the answer, over the forward pass of the
  *   demo's learner over as many, and of a ViT-B/32 and a ViT-B/16 of 256 pixels (`selectionShareB32`, `selectionShareB16`),
  *   whose forward passes are measured on few pairs and multiplied. The teacher's embeddings have 768 numbers throughout.
@@ -55,187 +39,13 @@ export async function benchFeed({
   try {
     return {
       cores: availableParallelism(),
-      ...(await throughputFigures(join(folder, 'throughput'), rows)),
+      ...(await throughputFigures(join(folder, 'throughput'), rows, dimension)),
       ...(await selectionFigures(join(folder, 'selection'), isSmall ? 256 : 8192)),
       ...(await memoryFigures(join(folder, 'memory'), isSmall ? 60 : Math.min(10_000, rows * 2.5))),
     };
   } finally {
     await rm(folder, { recursive: true });
   }
-}
-
-async function writePool(folder: string, rows: number, bytes: number, d: number): Promise<void> {
-  await mkdir(join(folder, 'shards'), { recursive: true });
-  const random = createRandom('pool');
-  const noise = Buffer.from(Uint32Array.from({ length: 1 << 20 }, () => random.integer(2 ** 32)).buffer);
-  const metadata = { teacher: JSON.stringify({ dimension: d, scale: 100, bias: -15 }) };
-  const path = join(folder, 'shards', '00000.parquet');
-  const writer = await openParquetWriter(path, { metadata, rowGroupBytes: 16 * 1024 * 1024 });
-  // Numbers as embeddings have them, of which a dictionary makes nothing; a row's length is about 1.
-  const numbers = toFloat16(
-    Float32Array.from({ length: Math.max(1 << 18, 512 * d) }, () => random.normal() / Math.sqrt(d)),
-  );
-  for (let from = 0; from < rows; from += 256) {
-    const count = Math.min(256, rows - from);
-    const texts = batchOf({
-      key: { type: rowTypes.key, values: Array.from({ length: count }, (_, i) => `row-${from + i}`) },
-      language: { type: curatedTypes.language, values: Array.from({ length: count }, () => 'en') },
-      text: {
-        type: curatedTypes.text,
-        values: Array.from({ length: count }, (_, i) => `a photo of ${from + i}`),
-      },
-    });
-    const images = Array.from({ length: count }, () => {
-      const start = random.integer(noise.length - 2 * bytes);
-      return noise.subarray(start, start + Math.round(bytes * (0.5 + random.uniform())));
-    });
-    const { children } = rowTypes.image;
-    const paths = columnData(texts, 'key');
-    const image = new Data(new Struct<StructRowProxy>(children as never), 0, count, 0, {}, [
-      binaryColumn(images),
-      paths,
-    ]);
-    const halves = () => {
-      const start = random.integer(numbers.length - count * d);
-      return listColumn(numbers.slice(start, start + count * d), d);
-    };
-    await writer.write(
-      batchOfData([
-        ...['key', 'language', 'text'].map((name) => [name, columnData(texts, name)] as const),
-        ['image', image],
-        ['teacher_image', halves()],
-        ['teacher_text', halves()],
-      ]),
-    );
-  }
-  await writer.close();
-}
-
-async function withFeed<T>(
-  folder: string,
-  recipe: object,
-  work: (feed: Feed) => Promise<T>,
-  flags: readonly string[] = [],
-): Promise<T> {
-  await writeFile(join(folder, 'feed.yaml'), JSON.stringify(recipe));
-  const program = fileURLToPath(new URL('../pipeline/cli/assay.js', import.meta.url));
-  const args = [
-    'feed',
-    '--data',
-    folder,
-    '--config',
-    join(folder, 'feed.yaml'),
-    '--out',
-    join(folder, 'run'),
-  ];
-  const child: ChildProcess = spawn(
-    process.execPath,
-    [...flags, program, ...args, '--port', '0', '--json', '--fresh'],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  );
-  try {
-    const [line] = (await once(child.stdout as NodeJS.ReadableStream, 'data')) as [Buffer];
-    const { url } = JSON.parse(String(line)) as { url: string };
-    return await work(new Feed(url, { retries: 0 }));
-  } finally {
-    child.kill('SIGTERM');
-    await once(child, 'exit');
-  }
-}
-
-async function throughputFigures(folder: string, rows: number): Promise<Record<string, number>> {
-  await writePool(folder, rows, imageBytes, dimension);
-  const superBatch = Math.max(4, Math.floor(rows / stepsOfPool));
-  const repeats = rows < 1000 ? 1 : 5;
-  const recipe = {
-    distill: {
-      superBatch,
-      batch: 1,
-      method: 'uniform',
-      english: 1,
-      shuffleRows: superBatch,
-      training: { steps: stepsOfPool * (repeats + 1) },
-    },
-    feed: { ahead: 2 },
-  };
-  return withFeed(folder, recipe, async (feed) => {
-    const seconds: Record<'feed' | 'duckdb', number[]> = { feed: [], duckdb: [] };
-    let [step, bytes] = [0, 0];
-    for (let turn = -1; turn < repeats; turn += 1) {
-      const started = performance.now();
-      bytes = 0;
-      // As a trainer that fetches ahead: the next super-batch is on its way while one is taken and selected from.
-      let next = feed.superBatch(step);
-      for (let i = 0; i < stepsOfPool; i += 1, step += 1) {
-        const table = await next;
-        if (i + 1 < stepsOfPool) next = feed.superBatch(step + 1);
-        bytes += bytesOf(table);
-        await feed.batch(step, { image: 'none', teacher: 0 });
-      }
-      const middle = performance.now();
-      await readByDuckdb(join(folder, 'shards', '00000.parquet'));
-      if (turn < 0) continue;
-      seconds.feed.push((middle - started) / 1000);
-      seconds.duckdb.push((performance.now() - middle) / 1000);
-    }
-    const [ours, theirs] = [median(seconds.feed), median(seconds.duckdb)];
-    const served = superBatch * stepsOfPool;
-    return {
-      rows,
-      superBatch,
-      batchesPerSecond: round(stepsOfPool / ours),
-      megabytesPerSecond: round(bytes / 1e6 / ours),
-      rowsPerSecond: Math.round(served / ours),
-      rowsPerSecondDuckdb: Math.round(rows / theirs),
-      throughputRatio: round(served / ours / (rows / theirs)),
-    };
-  });
-}
-
-/** Takes every value of a super-batch, and gives their bytes. */
-function bytesOf(table: Table): number {
-  let bytes = 0;
-  for (const name of ['key', 'language', 'text']) {
-    for (const text of table.getChild(name) ?? []) bytes += (text as string).length;
-  }
-  for (const image of table.getChild('image') ?? []) bytes += (image as Uint8Array).length;
-  for (const batch of table.batches) {
-    for (const name of ['teacher_image', 'teacher_text']) {
-      bytes += columnData(batch, name).children[0]?.values.byteLength ?? 0;
-    }
-  }
-  return bytes;
-}
-
-/**
- * Takes every value of the same columns out of DuckDB: texts as strings, images as bytes, and embeddings as it has them, in
- * single precision.
- */
-async function readByDuckdb(path: string): Promise<number> {
-  const instance = await DuckDBInstance.create();
-  const connection = await instance.connect();
-  let [rows, bytes] = [0, 0];
-  const result = await connection.stream(
-    `SELECT key, language, text, image.bytes, teacher_image, teacher_text FROM read_parquet('${path}')`,
-  );
-  for (;;) {
-    const chunk = await result.fetchChunk();
-    if (chunk === null || chunk.rowCount === 0) break;
-    const texts = [0, 1, 2].map((i) => chunk.getColumnVector(i) as DuckDBVarCharVector);
-    const images = chunk.getColumnVector(3) as DuckDBBlobVector;
-    const embeddings = [4, 5].map((i) => chunk.getColumnVector(i) as DuckDBListVector);
-    for (let row = 0; row < chunk.rowCount; row += 1, rows += 1) {
-      for (const column of texts) bytes += column.getItem(row)?.length ?? 0;
-      bytes += images.getItem(row)?.bytes.length ?? 0;
-      for (const column of embeddings) bytes += 4 * (column.getItemVector(row)?.itemCount ?? 0);
-    }
-  }
-  connection.closeSync();
-  instance.closeSync();
-  if (bytes === 0) throw new Error(`${path} has no bytes`);
-  return rows;
 }
 
 async function selectionFigures(folder: string, count: number): Promise<Record<string, number>> {
@@ -378,13 +188,5 @@ function slopeOf(points: readonly Point[]): { readonly slope: number; readonly e
   return { slope, error: Math.sqrt(residual / (points.length - 2) / spread) };
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const [low = Number.NaN, high = Number.NaN] = [sorted[Math.max(0, middle - 1)], sorted[middle]];
-  return sorted.length % 2 === 1 ? high : (low + high) / 2;
-}
-
 /** To two figures: a share of a large model's seconds is small. */
 const shareOf = (part: number, whole: number) => Number((part / whole).toPrecision(2));
-const round = (value: number) => Math.round(value * 1000) / 1000;

@@ -34,7 +34,7 @@ const nobody = -1;
 /** Rows that are handed to the writer at a time, at the least: it holds batches, of which small ones weigh most. */
 const leastRows = 4096;
 /** Rows of a row group of `selections.parquet`, about. */
-const groupRows = 262_144;
+const groupRows = 65_536;
 
 /**
  * Opens the journal. What a kill left half-written at its end is cut off: it was never answered. With `steps`, those

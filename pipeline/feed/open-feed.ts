@@ -19,6 +19,7 @@ import { type LearnerSlot, openLearnerSlot } from './learner.ts';
 import type { FeedOptions } from './options.ts';
 import { createOrder, type OrderOptions } from './order.ts';
 import { openOrderStates } from './order-states.ts';
+import { createParquetKeeper } from './parquet-keeper.ts';
 import { type FeedRow, openRows } from './rows.ts';
 import { createSelector, type Selector } from './selector.ts';
 import { createSuperBatches } from './super-batches.ts';
@@ -175,32 +176,6 @@ export async function openFeed(config: Config, settings: FeedSettings): Promise<
       await parquet.write();
       await journal.close();
       await unlock();
-    },
-  };
-}
-
-/**
- * `selections.parquet` as people find it: written when the feed begins and ends, and in between whenever the selections
- * have doubled, so that all that writing stays in proportion. The journal has every one of them at any time.
- */
-function createParquetKeeper(journal: Journal, path: string) {
-  const leastSteps = 64;
-  let written = 0;
-  let writing: Promise<void> = Promise.resolve();
-  const write = () => {
-    const work = async () => {
-      const steps = journal.steps();
-      if (steps === 0) await rm(path, { force: true });
-      else if (steps !== written) await journal.writeParquet(path);
-      written = steps;
-    };
-    writing = writing.catch(() => {}).then(work);
-    return writing;
-  };
-  return {
-    write,
-    afterStep(onError: (error: Error) => void) {
-      if (journal.steps() >= Math.max(leastSteps, 2 * written)) write().catch(onError);
     },
   };
 }
