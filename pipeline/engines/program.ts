@@ -27,16 +27,20 @@ export function translated(path: string): Program {
   return { path, execArgv: ['--import', typescript] };
 }
 
-let compiled: Promise<string> | undefined;
+/** Where packages are found from what is compiled. */
+const usualCache = join(root, 'node_modules', '.cache', 'assay');
+
+const compiled = new Map<string, Promise<string>>();
 
 /**
  * A program that runs tasks, compiled: its modules in one file, its packages as they are. It is loaded in less than half the
- * processor time (docs/decisions/running-typescript.md). It is compiled once for each state of the sources, into
- * `node_modules/.cache`; where that can't be it is the one that {@link translated} says.
+ * processor time (docs/decisions/running-typescript.md). It is compiled once for each state of the sources, into a cache
+ * that is within `node_modules`; where that can't be it is the one that {@link translated} says.
  */
-export async function programOf(name: keyof typeof programs): Promise<Program> {
-  compiled ??= compile(join(root, 'node_modules', '.cache', 'assay'));
-  return compiled.then(
+export async function programOf(name: keyof typeof programs, cache: string = usualCache): Promise<Program> {
+  const folder = compiled.get(cache) ?? compile(cache);
+  compiled.set(cache, folder);
+  return folder.then(
     (folder) => ({ path: join(folder, `${name}.mjs`), execArgv: ['--enable-source-maps'] }),
     () => translated(pathOf(programs[name])),
   );
