@@ -97,10 +97,22 @@ async function drive(
     }
     polls += 1;
     await delay(pollMs, undefined, { signal });
-    await watch();
-    isLeft = await stepOn(driver);
+    isLeft = await untilDone(driver, async () => {
+      await watch();
+      return stepOn(driver);
+    });
   }
   await watch();
+}
+
+/** Does what looks into a run's folder. A run whose last task is done meanwhile is cleared away: false then. */
+async function untilDone({ run }: Driver, look: () => Promise<boolean>): Promise<boolean> {
+  try {
+    return await look();
+  } catch (error) {
+    if ((await doneIn(run.folder, 'commit')).size === 0) throw error;
+    return false;
+  }
 }
 
 /** Looks what became of the gate. Resolves to false when everything is done. Throws when a task has failed for good. */

@@ -41,9 +41,10 @@ const worker = fileURLToPath(new URL('./worker.js', import.meta.url));
 
 /**
  * Node's options of processes that images go through. Their bytes come and go outside of the heap, and count against it:
- * with the small heap that a process begins with, every fifty of them or so bring on a full collection of garbage.
+ * with the small heap that a process begins with, every fifty of them or so bring on a full collection of garbage. Where
+ * there is a process a core, garbage that is collected by one thread takes less of all cores than by several.
  */
-export const heapOptions: readonly string[] = ['--initial-old-space-size=256'];
+export const heapOptions: readonly string[] = ['--initial-old-space-size=256', '--single-threaded-gc'];
 
 /** Opens processes; they are started when they are asked. */
 export function openProcesses({ workers, program = worker }: ProcessOptions): Processes {

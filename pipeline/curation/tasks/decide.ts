@@ -25,6 +25,7 @@ export interface Decisions {
   readonly mix: MixPlan | null;
   /** Generic words that the data show, by language. */
   readonly genericWords: Readonly<Record<string, readonly string[]>>;
+  /** How many verdicts of each kind there are. */
   readonly verdicts: SavedVerdicts;
 }
 
@@ -71,8 +72,16 @@ function finishTasks(ranges: readonly IdRange[], { id }: WholeTask): FinishTask[
   });
 }
 
-/** The tasks of the second pass, as `decide` planned them. Throws when it hasn't. */
-export async function readFinishTasks(run: FrozenRun): Promise<PlannedTask[]> {
+const planned = new WeakMap<FrozenRun, readonly PlannedTask[]>();
+
+/** The tasks of the second pass, as `decide` planned them, read once for each opened run. Throws when it hasn't. */
+export async function readFinishTasks(run: FrozenRun): Promise<readonly PlannedTask[]> {
+  const known = planned.get(run) ?? (await readPlanned(run));
+  planned.set(run, known);
+  return known;
+}
+
+async function readPlanned(run: FrozenRun): Promise<PlannedTask[]> {
   const [decide] = run.tasks('decide');
   if (decide === undefined || (await readRecord(run.folder, decide)) === null) {
     throw new Error('the second pass is planned by the phase decide, which is not done');
