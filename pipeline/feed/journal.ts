@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { type RecordBatch, tableFromIPC } from 'apache-arrow';
+import { type DataType, type RecordBatch, tableFromIPC } from 'apache-arrow';
 import { streamBytes } from '../../schemas/arrow-stream.ts';
 import { batchOfData, column, dataOf } from '../../schemas/batches.ts';
 import { openParquetWriter } from '../../schemas/parquet-writer.ts';
@@ -31,10 +31,15 @@ const mark = 0x41535953;
 /** Mark, step, learner's step, length, hash. */
 const headBytes = 4 + 4 + 4 + 4 + 8;
 const nobody = -1;
+/** Bytes of records that are read at a time, a record at the least. */
+const readBytes = 128 * 1024;
 /** Rows that are handed to the writer at a time, at the least: it holds batches, of which small ones weigh most. */
 const leastRows = 4096;
-/** Rows of a row group of `selections.parquet`, about. */
-const groupRows = 65_536;
+/**
+ * Bytes of a row group of `selections.parquet`, which is held while it is written: a share of the whole within these bounds,
+ * so that of a small fine-tune little is held, and of a large one the footer stays small.
+ */
+const [leastGroupBytes, mostGroupBytes, groups] = [1024 ** 2, 16 * 1024 ** 2, 256];
 
 /**
  * Opens the journal. What a kill left half-written at its end is cut off: it was never answered. With `steps`, those
@@ -52,12 +57,31 @@ export async function openJournal(path: string, steps = Number.POSITIVE_INFINITY
   const read = async (step: number): Promise<RecordedSelection> => {
     const offset = offsets[step];
     if (offset === undefined) throw new RangeError(`step ${step} has no selection`);
-    const record = await recordAt(file, offset);
+    return selectionOf(step, await recordAt(file, offset));
+  };
+  const selectionOf = (step: number, record: KeptRecord | null): RecordedSelection => {
     if (record === null) throw new Error(`${path} changed: the selection of step ${step} is gone`);
     const [rows] = tableFromIPC(record.payload).batches;
     if (rows === undefined) throw new Error(`${path}: the selection of step ${step} is empty`);
     return { step, learnerStep: record.learnerStep, rows };
   };
+  /** The selections of the first steps, many read at a time; each lies in memory that is read into again after it. */
+  async function* recorded(count: number): AsyncGenerator<RecordBatch> {
+    let memory = Buffer.alloc(readBytes);
+    const endOf = (step: number) => offsets[step + 1] ?? end;
+    for (let step = 0; step < count; ) {
+      const start = offsets[step] ?? 0;
+      let last = step + 1;
+      while (last < count && endOf(last) - start <= readBytes) last += 1;
+      const length = endOf(last - 1) - start;
+      if (length > memory.length) memory = Buffer.alloc(length);
+      const { bytesRead } = await file.read(memory, 0, length, start);
+      for (; step < last; step += 1) {
+        const at = (offsets[step] ?? 0) - start;
+        yield selectionOf(step, recordIn(memory.subarray(at, Math.min(bytesRead, endOf(step) - start)))).rows;
+      }
+    }
+  }
   return {
     steps: () => offsets.length,
     add(selection) {
@@ -79,19 +103,18 @@ export async function openJournal(path: string, steps = Number.POSITIVE_INFINITY
     },
     read,
     async writeParquet(to) {
-      const writer = await openParquetWriter(to, { rowGroupBytes: groupRows * 64 });
+      const rowGroupBytes = Math.min(mostGroupBytes, Math.max(leastGroupBytes, Math.floor(end / groups)));
+      const writer = await openParquetWriter(to, { rowGroupBytes });
       try {
         const count = offsets.length;
-        let small: RecordBatch[] = [];
-        let rows = 0;
-        for (let step = 0; step < count; step += 1) {
-          const selection = await read(step);
-          small.push(selection.rows);
-          rows += selection.rows.numRows;
-          if (rows < leastRows && step + 1 < count) continue;
-          await writer.write(joined(small));
-          [small, rows] = [[], 0];
+        let gathered = gatherRows();
+        for await (const rows of recorded(count)) {
+          gathered.add(rows);
+          if (gathered.rows() < leastRows) continue;
+          await writer.write(gathered.batch());
+          gathered = gatherRows();
         }
+        if (gathered.rows() > 0) await writer.write(gathered.batch());
       } catch (error) {
         await writer.abort();
         throw error;
@@ -118,16 +141,19 @@ export async function writeWhole(
   }
 }
 
-function joined(batches: readonly RecordBatch[]): RecordBatch {
-  const [first] = batches;
-  if (first === undefined) throw new Error('no batches to join');
-  if (batches.length === 1) return first;
-  const columns = first.schema.fields.map(({ name, type }) => {
-    const values: unknown[] = [];
-    for (const batch of batches) for (const value of column(batch, name)) values.push(value);
-    return [name, dataOf(type, values)] as const;
-  });
-  return batchOfData(columns);
+/** Gathers rows of small batches into one: their values are copied out, and what they lie in can be used again. */
+function gatherRows() {
+  let columns: { readonly name: string; readonly type: DataType; readonly values: unknown[] }[] = [];
+  return {
+    rows: () => columns[0]?.values.length ?? 0,
+    add(batch: RecordBatch) {
+      if (columns.length === 0) {
+        columns = batch.schema.fields.map(({ name, type }) => ({ name: String(name), type, values: [] }));
+      }
+      for (const { name, values } of columns) for (const value of column(batch, name)) values.push(value);
+    },
+    batch: () => batchOfData(columns.map(({ name, type, values }) => [name, dataOf(type, values)] as const)),
+  };
 }
 
 function encode({ step, learnerStep, rows }: RecordedSelection): Buffer {
@@ -154,17 +180,31 @@ async function soundOffsets(file: FileHandle, steps: number): Promise<number[]> 
   return offsets;
 }
 
+interface KeptRecord {
+  readonly step: number;
+  readonly learnerStep: number | null;
+  readonly payload: Uint8Array;
+}
+
 /** The record at an offset; null where it isn't whole. */
-async function recordAt(file: FileHandle, offset: number) {
+async function recordAt(file: FileHandle, offset: number): Promise<KeptRecord | null> {
   const head = Buffer.alloc(headBytes);
   if ((await file.read(head, 0, headBytes, offset)).bytesRead < headBytes) return null;
   if (head.readUInt32LE(0) !== mark) return null;
-  const length = head.readUInt32LE(12);
+  const length = headBytes + head.readUInt32LE(12);
   const { size } = await file.stat();
-  if (offset + headBytes + length > size) return null;
-  const payload = Buffer.alloc(length);
-  await file.read(payload, 0, length, offset + headBytes);
-  if (hashBytes64(payload) !== head.readBigUInt64LE(16)) return null;
-  const learner = head.readInt32LE(8);
-  return { step: head.readInt32LE(4), learnerStep: learner === nobody ? null : learner, payload };
+  if (offset + length > size) return null;
+  const bytes = Buffer.alloc(length);
+  await file.read(bytes, 0, length, offset);
+  return recordIn(bytes);
+}
+
+/** The record that these bytes are; null where they aren't a whole one. */
+function recordIn(bytes: Buffer): KeptRecord | null {
+  if (bytes.length < headBytes || bytes.readUInt32LE(0) !== mark) return null;
+  const payload = bytes.subarray(headBytes);
+  if (payload.length !== bytes.readUInt32LE(12) || hashBytes64(payload) !== bytes.readBigUInt64LE(16))
+    return null;
+  const learner = bytes.readInt32LE(8);
+  return { step: bytes.readInt32LE(4), learnerStep: learner === nobody ? null : learner, payload };
 }
