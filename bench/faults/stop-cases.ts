@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { program, type StopCase } from './stops.ts';
 
@@ -42,16 +43,19 @@ function drivenBy(recipe: string, folder: string, redis: string): NonNullable<St
   };
 }
 
-/** Asks a feed for batches without an end. */
+/** Asks a feed for the same super-batches again and again: it makes them for the first time, and sends them each time. */
 const asking: NonNullable<StopCase['busy']> = async (signal, said) => {
   while (!signal.aborted) {
     const url = /http:\/\/\S+/.exec(said())?.[0];
-    if (url === undefined) await new Promise((resolve) => setTimeout(resolve, 50));
-    else {
-      const answer = await fetch(`${url}/v1/batches?step=0&count=4`, { signal }).catch(() => null);
-      await answer?.arrayBuffer().catch(() => null);
-      if (answer === null) return;
+    if (url === undefined) {
+      await delay(50);
+      continue;
     }
+    // It ends with the feed, which is what is waited for.
+    const answer = await fetch(`${url}/v1/super-batches?step=0`).catch(() => null);
+    if (answer === null) return;
+    const body = await answer.text().catch(() => '');
+    if (!answer.ok) throw new Error(`the feed answered ${answer.status}: ${body}`);
   }
 };
 

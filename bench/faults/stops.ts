@@ -85,7 +85,9 @@ export async function stopOne(
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += String(chunk)));
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const stopped = new AbortController();
-  const working = busy?.(stopped.signal, () => said).catch(() => {});
+  const working = busy?.(stopped.signal, () => said);
+  // What went wrong with it is thrown when the program is gone.
+  working?.catch(() => {});
   await Promise.race([delay(1000 * after), exited]);
   if (child.exitCode !== null || child.signalCode !== null) {
     await rm(folder, { recursive: true, force: true });
