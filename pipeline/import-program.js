@@ -1,7 +1,7 @@
 // Plain JavaScript: it runs before anything can read TypeScript.
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -73,12 +73,14 @@ async function bundle(programs) {
   for (const path of sources) hash.update(`${path}\0`).update(readFileSync(join(root, path)));
   const folder = join(cache, hash.digest('hex').slice(0, 20));
   if (existsSync(folder)) {
-    await utimes(folder, new Date(), new Date()).catch(() => {});
+    keepInUse(folder);
     return folder;
   }
   const unfinished = `${folder}.${randomBytes(6).toString('hex')}`;
   try {
     await build(programs, unfinished);
+    // A bundle that has its name is whole, also where the machine lost its power since.
+    await syncTree(unfinished);
     // Whoever else has bundled the same sources meanwhile made the same files.
     await rename(unfinished, folder).catch((error) => {
       if (!existsSync(folder)) throw error;
@@ -86,8 +88,28 @@ async function bundle(programs) {
   } finally {
     await rm(unfinished, { recursive: true, force: true });
   }
+  keepInUse(folder);
   await removeUnused().catch(() => {});
   return folder;
+}
+
+/**
+ * Says of a bundle that it is in use, now and for as long as this process lives: it may import parts of it much later.
+ * @param {string} folder
+ */
+function keepInUse(folder) {
+  const touch = () => utimes(folder, new Date(), new Date()).catch(() => {});
+  touch();
+  setInterval(touch, 86_400_000).unref();
+}
+
+/** Has what a folder holds reach the disk. @param {string} folder */
+async function syncTree(folder) {
+  const entries = await readdir(folder, { recursive: true });
+  for (const name of ['', ...entries]) {
+    const entry = await open(join(folder, name), 'r');
+    await entry.sync().finally(() => entry.close());
+  }
 }
 
 /** Removes bundles of sources that are long gone. */
