@@ -11,10 +11,10 @@ import {
   writePlan,
   writeTasks,
 } from '../../pipeline/curation/plan/plan-files.ts';
-import { isReadTask, type PlannedTask } from '../../pipeline/curation/plan/tasks.ts';
+import { isReadTask, type PlannedTask, phases } from '../../pipeline/curation/plan/tasks.ts';
 import { prepareRetry } from '../../pipeline/curation/retry.ts';
 import { readFinishTasks } from '../../pipeline/curation/tasks/decide.ts';
-import { createTaskRunner } from '../../pipeline/curation/tasks/execute.ts';
+import { createTaskRunner, tasksOf } from '../../pipeline/curation/tasks/execute.ts';
 import { workLayout } from '../../pipeline/curation/tasks/layout.ts';
 import { doneIn } from '../../pipeline/curation/tasks/output.ts';
 import { inlineEngine } from '../../pipeline/engines/inline.ts';
@@ -74,6 +74,34 @@ describe('a retry', () => {
     await finish(retry?.run as FrozenRun);
     expect(await outputsOf(run.folder)).toEqual(await rightFromTheStart('sound'));
     expect(await prepareRetry(run.folder)).toBeNull();
+  });
+
+  it('is run by a process that has run it before, whose second pass was another', async () => {
+    const sound = await readFile(shard);
+    // A page is mended and its file's footer is as it was, and so the plan.
+    const torn = Uint8Array.from(sound);
+    torn.fill(0, 4, 200);
+    await writeFile(shard, torn);
+    const runner = createTaskRunner();
+    const runAll = async (run: FrozenRun) => {
+      for (const phase of phases) {
+        for (const { id } of await tasksOf(run, phase)) {
+          await runner.execute(run.folder, { plan: run.plan.hash, phase, id });
+        }
+      }
+    };
+    try {
+      const run = await frozen('again');
+      await runAll(run);
+      await writeFile(shard, sound);
+      const retry = (await prepareRetry(run.folder))?.run as FrozenRun;
+      expect(retry.plan.hash).toBe(run.plan.hash);
+      await runAll(retry);
+      expect(await outputsOf(run.folder)).toEqual(await rightFromTheStart('at-once'));
+    } finally {
+      await runner.dispose();
+      await writeFile(shard, sound);
+    }
   });
 
   it('goes by another recipe, where that is what was put right', async () => {

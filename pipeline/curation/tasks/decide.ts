@@ -72,21 +72,22 @@ function finishTasks(ranges: readonly IdRange[], { id }: WholeTask): FinishTask[
   });
 }
 
-const planned = new WeakMap<FrozenRun, readonly PlannedTask[]>();
+const planned = new WeakMap<FrozenRun, { readonly at: string; readonly tasks: readonly PlannedTask[] }>();
 
-/** The tasks of the second pass, as `decide` planned them, read once for each opened run. Throws when it hasn't. */
+/** The tasks of the second pass, as `decide` planned them, read once for each time that it did. Throws when it hasn't. */
 export async function readFinishTasks(run: FrozenRun): Promise<readonly PlannedTask[]> {
-  const known = planned.get(run) ?? (await readPlanned(run));
-  planned.set(run, known);
-  return known;
-}
-
-async function readPlanned(run: FrozenRun): Promise<PlannedTask[]> {
   const [decide] = run.tasks('decide');
-  if (decide === undefined || (await readRecord(run.folder, decide)) === null) {
+  const record = decide && (await readRecord(run.folder, decide));
+  if (!decide || !record) {
     throw new Error('the second pass is planned by the phase decide, which is not done');
   }
-  return readTasks(join(workLayout(run.folder).output(decide), tasksName));
+  const { at } = record;
+  const known = planned.get(run);
+  // A retry decides again under the same plan, which processes that stay up have opened before.
+  if (known?.at === at) return known.tasks;
+  const tasks = await readTasks(join(workLayout(run.folder).output(decide), tasksName));
+  planned.set(run, { at, tasks });
+  return tasks;
 }
 
 /** What `decide` decided, and where its verdicts are. Throws when it isn't done. */

@@ -1,14 +1,13 @@
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { FlowProducer, type Job, UnrecoverableError, Worker } from 'bullmq';
+import { FlowProducer, Worker } from 'bullmq';
 import type { Logger } from 'pino';
 import { redact } from '../../../schemas/redact.ts';
-import { ResumableError, UsageError } from '../../errors.ts';
 import { heapOptions } from '../processes.ts';
-import { advance } from './advance.ts';
+import { openGate } from './advance.ts';
 import { assertAnswers, type RedisConnection } from './connection.ts';
-import { gateJobSchema, queueNames, type TaskJob, taskJobSchema } from './queues.ts';
-import { realUnderRoots, resolveRoots, type SandboxSettings, settingsVariable } from './roots.ts';
+import { queueNames, type TaskJob, taskJobSchema } from './queues.ts';
+import { resolveRoots, type SandboxSettings, settingsVariable } from './roots.ts';
 import type { JobResult } from './run-job.ts';
 
 /** How a worker works. */
@@ -69,7 +68,7 @@ export async function startTaskWorker(options: WorkerOptions): Promise<TaskWorke
     },
   });
   const flows = new FlowProducer({ connection: redis.options });
-  const gates = new Worker(queueNames.gates, (job) => openGate(job, flows, roots), shared);
+  const gates = new Worker(queueNames.gates, ({ data }) => openGate(data, flows, roots), shared);
   flows.on('error', report.failed);
   const watch = (worker: Worker) => {
     worker.on('error', report.failed);
@@ -103,22 +102,6 @@ export async function startTaskWorker(options: WorkerOptions): Promise<TaskWorke
 }
 
 const soon = () => new Promise<void>((resolve) => setTimeout(resolve, 500).unref());
-
-/** Enqueues what comes behind a gate. */
-async function openGate(job: Job, flows: FlowProducer, roots: readonly string[]): Promise<boolean> {
-  try {
-    const gate = gateJobSchema.safeParse(job.data);
-    if (!gate.success) throw new UsageError('refused a job that is no gate of a run');
-    const run = await realUnderRoots(gate.data.run, roots);
-    return await advance(flows, { ...gate.data, run, step: gate.data.step + 1 });
-  } catch (error) {
-    const { message } = error as Error;
-    if (error instanceof UsageError || error instanceof ResumableError) {
-      throw new UnrecoverableError(redact(message));
-    }
-    throw new Error(redact(message));
-  }
-}
 
 /** Says once that Redis is gone, and once that it is back, however many connections find out. */
 function outages(log: WorkerOptions['log'], name: string) {
