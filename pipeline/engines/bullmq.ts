@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FlowProducer, Job, Queue } from 'bullmq';
 import { redact } from '../../schemas/redact.ts';
@@ -41,7 +41,8 @@ export function bullmqEngine({ redis, pollMs = 500, warn = () => {} }: BullmqOpt
         tasks: new Queue(queueNames.tasks, { connection }),
         gates: new Queue(queueNames.gates, { connection }),
         gate: {
-          run: await realpath(run.folder),
+          // Not without its links, which are this machine's alone.
+          run: resolve(run.folder),
           plan: run.plan.hash,
           token: randomBytes(8).toString('hex'),
           step: 0,
