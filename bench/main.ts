@@ -8,6 +8,7 @@ import { benchFaults } from './faults.ts';
 import { benchFeed } from './feed.ts';
 import { benchInspect } from './inspect.ts';
 import { benchLanguage } from './language.ts';
+import { benchReduction } from './reduction.ts';
 import { benchSelect } from './select.ts';
 import { benchStorage } from './storage.ts';
 import { benchThroughput } from './throughput.ts';
@@ -33,6 +34,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<Figure
   feed: benchFeed,
   faults: benchFaults,
   language: benchLanguage,
+  reduction: benchReduction,
   select: benchSelect,
   storage: benchStorage,
   train: async ({ executor, provider }) => {
@@ -52,7 +54,7 @@ await new Command('bench')
   )
   .option(
     '--rows <n>',
-    'curation, duplicates, feed, inspect, storage: rows of the pool that is built; throughput, faults: pictures',
+    'curation, duplicates, feed, inspect, reduction, storage: rows of the pool that is built; throughput, faults: pictures',
     countOf,
   )
   .option('--kills <n>', 'faults: times that a run is killed', countOf)
