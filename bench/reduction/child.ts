@@ -84,26 +84,22 @@ async function measure({ folder, rows }: ReductionRequest): Promise<ReductionAns
     await mkdir(spill);
     return measured(() => work(spill));
   };
-  console.error("made", process.memoryUsage().rss/1e6);
   const rank = await inDatabase('rank', async (spill) => {
     const database = await openDatabase(spill);
     const ranks = rankingSql('id', stored('facts'));
     await database.run(`COPY (${ranks}) TO ${quoted(of('ranks'))} (FORMAT parquet)`);
     database.close();
   });
-  console.error("ranked", rank, process.memoryUsage().rss/1e6);
   const pairs = await inDatabase('pairs', async (spill) => {
     const database = await openDatabase(spill);
     const isUnique = `id IN (SELECT DISTINCT rep_id FROM ${stored('ranks')})`;
     await openFingerprints(database, 'unique_rows', fingerprints, isUnique);
     await database.run('CREATE TABLE unique_fingerprints AS SELECT * FROM unique_rows');
     const comparison = { probe: 'unique_fingerprints', base: 'unique_fingerprints', into: 'pairs' };
-    console.error("table");
     await findNearPairs(database, comparison, { radius, colours, partitionRows }, spill);
     await database.run(`COPY pairs TO ${quoted(of('pairs'))} (FORMAT parquet)`);
     database.close();
   });
-  console.error("paired", pairs, process.memoryUsage().rss/1e6);
   let found = 0;
   const decide = await inDatabase('decide', async (spill) => {
     const reduction = await reduceFacts(facts, spill, {
