@@ -86,15 +86,12 @@ async function measure({ folder, rows }: ReductionRequest): Promise<ReductionAns
   };
   const rank = await inDatabase('rank', async (spill) => {
     const database = await openDatabase(spill);
-    const ranks = rankingSql('id', stored('facts'));
-    await database.run(`COPY (${ranks}) TO ${quoted(of('ranks'))} (FORMAT parquet)`);
+    await database.run(`COPY (${rankingSql(stored('facts'))}) TO ${quoted(of('ranks'))} (FORMAT parquet)`);
     database.close();
   });
   const pairs = await inDatabase('pairs', async (spill) => {
     const database = await openDatabase(spill);
-    const isUnique = `id IN (SELECT DISTINCT rep_id FROM ${stored('ranks')})`;
-    await openFingerprints(database, 'unique_rows', fingerprints, isUnique);
-    await database.run('CREATE TABLE unique_fingerprints AS SELECT * FROM unique_rows');
+    await openFingerprints(database, 'unique_fingerprints', fingerprints, stored('ranks'));
     const comparison = { probe: 'unique_fingerprints', base: 'unique_fingerprints', into: 'pairs' };
     await findNearPairs(database, comparison, { radius, colours, partitionRows }, spill);
     await database.run(`COPY pairs TO ${quoted(of('pairs'))} (FORMAT parquet)`);

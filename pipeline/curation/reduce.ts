@@ -19,6 +19,7 @@ import {
   openFingerprints,
   pairDuplicates,
   rankByBytes,
+  rankingSql,
 } from './duplicates/plan.ts';
 import { askDatabase, type SavedVerdicts, saveVerdicts, type Verdicts } from './duplicates/verdict-tables.ts';
 import { type BoilerplateSearch, findBoilerplate } from './texts/boilerplate.ts';
@@ -56,7 +57,9 @@ export interface ReduceOptions {
   /** Fingerprints of the rows; without them only equal bytes are found. */
   readonly fingerprints: RowFiles | null;
   /** What partitions of the reduction have found already; all of it is done here where it is absent. */
-  readonly found?: (FoundPairs & { /** A relation of id, rep_id. */ readonly ranks: string }) | undefined;
+  readonly found?:
+    | (FoundPairs & { /** A relation as `rankingSql` has it. */ readonly ranks: string })
+    | undefined;
   /** How near near duplicates are; null looks for exact ones only. */
   readonly near: Nearness | null;
   readonly partitionRows: number;
@@ -70,6 +73,8 @@ export interface ReduceOptions {
   /** The filter by score; null where there is none. */
   readonly scores?: FilterByScoreOptions | null;
   readonly signal?: AbortSignal;
+  /** Memory that DuckDB takes before it spills, as `openDatabase` has it. */
+  readonly memory?: string | undefined;
 }
 
 const exactOnly: ReduceOptions = {
@@ -90,18 +95,15 @@ export async function reduceFacts(
   folder: string,
   options: ReduceOptions = exactOnly,
 ): Promise<Reduction> {
-  const database = await openDatabase(folder);
+  const database = await openDatabase(folder, options.memory);
   const { fingerprints, near, evaluation, partitionRows, signal, found = null } = options;
-  await database.run(`CREATE TABLE facts AS SELECT * FROM ${relationOf(facts)}`);
-  if (found === null) await rankByBytes(database);
-  else {
-    await database.run(`CREATE TABLE ranked AS SELECT * FROM facts JOIN ${found.ranks} USING (id)`);
-  }
-  await database.run('DROP TABLE facts');
+  await database.run(`CREATE VIEW facts AS SELECT * FROM ${relationOf(facts)}`);
+  if (found === null) await database.run(`CREATE TABLE ranks AS ${rankingSql('facts')}`);
+  else await database.run(`CREATE VIEW ranks AS SELECT * FROM ${found.ranks}`);
+  await rankByBytes(database, 'ranks');
   const partitioning = { partitionRows, signal };
   if (fingerprints !== null && found === null) {
-    const isUnique = 'id IN (SELECT rep_id FROM ranked)';
-    await openFingerprints(database, 'unique_fingerprints', fingerprints, isUnique);
+    await openFingerprints(database, 'unique_fingerprints', fingerprints, 'ranks');
   }
   await findContaminated(database, evaluation, partitioning, folder, found);
   await pairDuplicates(database, near && { ...near, ...partitioning }, folder, found);
@@ -113,11 +115,17 @@ export async function reduceFacts(
   const isTaken = dropsLow ? `${isUnique} AND score >= '${Number(scoreThreshold)}'::DOUBLE` : isUnique;
   // What an earlier run has written stays, and counts.
   const isWritten = `pixels = ${writtenPixels}`;
-  await database.run(`CREATE VIEW available AS SELECT * FROM grouped WHERE ${isTaken} OR ${isWritten}`);
+  await database.run(`
+    CREATE TABLE available AS SELECT id, language, draw, coalesce(${isWritten}, false) AS written
+    FROM grouped WHERE ${isTaken} OR ${isWritten}`);
   const { balance = null } = options;
   const balanced = balance && (await balanceRows(database, balance));
-  const isWanted = balance?.mode === 'drop' ? 'id NOT IN (SELECT id FROM unbalanced)' : 'true';
-  await database.run(`CREATE VIEW wanted AS SELECT * FROM available WHERE ${isWanted} OR ${isWritten}`);
+  await database.run(
+    balance?.mode === 'drop'
+      ? `CREATE VIEW wanted AS SELECT a.* FROM available a LEFT JOIN unbalanced u USING (id)
+         WHERE u.id IS NULL OR a.written`
+      : 'CREATE VIEW wanted AS SELECT * FROM available',
+  );
   const counts = await countLanguages(database, 'true');
   return {
     counts,
@@ -129,18 +137,17 @@ export async function reduceFacts(
     saveKept: (path) =>
       database.run(`COPY (SELECT id FROM kept ORDER BY id) TO ${quoted(path)} (FORMAT parquet)`),
     async planMix(mix) {
-      const written = await countLanguages(database, isWritten);
-      const obtainable = await countLanguages(database, `id >= 0 OR ${isWritten}`);
+      const written = await countLanguages(database, 'written');
+      const obtainable = await countLanguages(database, 'id >= 0 OR written');
       const { quotas, shortfalls, missing } = planQuotas(counts, mix, { written, obtainable });
+      const places = Object.entries(quotas).map(([language, quota]) => ({
+        language,
+        place: quota - (written[language] ?? 0),
+      }));
+      const thresholds = await drawsAt(database, places);
       const languages: Record<string, PlannedLanguage> = {};
       for (const [language, quota] of Object.entries(quotas)) {
-        const wanted = quota - (written[language] ?? 0);
-        // The wanted-th smallest draw of the new rows: at or under it are exactly as many.
-        const [at] = await database.rows(
-          `SELECT draw FROM wanted WHERE language = $language AND id >= 0 ORDER BY draw LIMIT 1 OFFSET $skip`,
-          { language, skip: Math.max(0, wanted - 1) },
-        );
-        const threshold = wanted > 0 ? Number(at?.draw ?? -1) : -1;
+        const threshold = thresholds.get(language) ?? -1;
         languages[language] = { available: counts[language] ?? 0, quota, threshold };
       }
       return { requestedEnglish: mix.english, languages, shortfalls, missing };
@@ -155,6 +162,43 @@ async function countLanguages(database: Database, condition: string): Promise<Re
     `SELECT language, count(*)::INT AS rows FROM wanted WHERE ${condition} GROUP BY 1 ORDER BY 1`,
   );
   return Object.fromEntries(rows.map((row) => [String(row.language), Number(row.rows)]));
+}
+
+/** Draws are looked at in so many steps: those of one step are as good as none of even very many rows. */
+const drawSteps = 65_536;
+
+/**
+ * The place-th smallest draw of the new rows of each language: at or under it are exactly as many. Rows are counted by steps
+ * of their draw, and those of one step are sorted: all of them would be the whole data set. Languages whose place is
+ * below 1 are left out.
+ */
+async function drawsAt(
+  database: Database,
+  places: readonly { readonly language: string; readonly place: number }[],
+): Promise<Map<string, number>> {
+  await database.run('CREATE OR REPLACE TABLE places (language VARCHAR, place BIGINT)');
+  await database.append('places', async (appender) => {
+    for (const { language, place } of places.filter((one) => one.place > 0)) {
+      appender.appendVarchar(language);
+      appender.appendBigInt(BigInt(place));
+      appender.endRow();
+    }
+  });
+  const step = `floor(draw * ${drawSteps})::INT`;
+  const found = await database.rows(`
+    WITH steps AS (
+      SELECT language, step, upto - rows AS before, upto FROM (
+        SELECT *, sum(rows) OVER (PARTITION BY language ORDER BY step) AS upto FROM (
+          SELECT language, ${step} AS step, count(*) AS rows FROM wanted SEMI JOIN places USING (language)
+          WHERE id >= 0 GROUP BY 1, 2))),
+    chosen AS (
+      SELECT language, step, place - before AS nth FROM steps JOIN places USING (language)
+      WHERE before < place AND place <= upto)
+    SELECT language, draw FROM (
+      SELECT language, draw, nth, row_number() OVER (PARTITION BY language ORDER BY draw) AS place
+      FROM (SELECT language, draw, ${step} AS step FROM wanted WHERE id >= 0) JOIN chosen USING (language, step))
+    WHERE place = nth`);
+  return new Map(found.map(({ language, draw }) => [String(language), Number(draw)]));
 }
 
 /** The threshold over the rows that reach the filter: of the share, the score at its place, best first. */

@@ -44,10 +44,10 @@ async function found(
   const database = await openDatabase(folder);
   try {
     await writeFingerprints(join(folder, "p'robes.parquet"), probes);
-    await openFingerprints(database, 'probes', join(folder, "p'robes.parquet"), 'true');
+    await openFingerprints(database, 'probes', join(folder, "p'robes.parquet"));
     if (probes !== bases) {
       await writeFingerprints(join(folder, 'bases.parquet'), bases);
-      await openFingerprints(database, 'bases', join(folder, 'bases.parquet'), 'true');
+      await openFingerprints(database, 'bases', join(folder, 'bases.parquet'));
     }
     const base = probes === bases ? 'probes' : 'bases';
     await findNearPairs(database, { probe: 'probes', base, into: 'pairs' }, options, folder);

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { type DuckDBAppender, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
 import { exactly, parquetOf } from '../../sql-text.ts';
 import { idsOfTask } from '../plan/tasks.ts';
@@ -17,13 +18,19 @@ export interface Database {
 }
 
 /** Memory that DuckDB takes before it spills. */
-const memoryLimit = '2GB';
+const usualMemory = '2GB';
+/** Each thread holds buffers of its own: more of them have too little of that memory to get on. */
+const mostThreads = 8;
 
-/** Opens a database of its own; `folder` is where it spills. No result has an order but one that it is given. */
-export async function openDatabase(folder: string): Promise<Database> {
+/**
+ * Opens a database of its own; `folder` is where it spills what is more than `memory`, as DuckDB writes sizes. No result
+ * has an order but one that it is given.
+ */
+export async function openDatabase(folder: string, memory = usualMemory): Promise<Database> {
   const instance = await DuckDBInstance.create(':memory:', {
     temp_directory: folder,
-    memory_limit: memoryLimit,
+    memory_limit: memory,
+    threads: String(Math.min(mostThreads, availableParallelism())),
     preserve_insertion_order: 'false',
   });
   const connection = await instance.connect();

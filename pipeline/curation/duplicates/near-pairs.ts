@@ -16,7 +16,7 @@ import { hashColumns } from './fingerprint-file.ts';
 
 /** Which fingerprints are compared: each crop of a probe with the whole image of a base. */
 export interface Comparison {
-  /** Tables of id, hash_0 to hash_8, colours. */
+  /** Tables or views of id, hash_0 to hash_8, colours. */
   readonly probe: string;
   readonly base: string;
   /** Where the pairs go: a table of probe, base, distance, colours. */
@@ -183,15 +183,26 @@ async function keepThoseOfLikeColours(
   { probe, base, into }: Comparison,
   most: number,
 ): Promise<void> {
+  // Of the few rows that have met: those of all rows are most of what there is of fingerprints.
+  const coloursOf = async (from: string, ids: string) => {
+    const name = `colours_of_${from}`;
+    await database.run(
+      `CREATE OR REPLACE TABLE ${name} AS SELECT f.id, f.colours FROM ${from} f SEMI JOIN (${ids}) c ON c.id = f.id`,
+    );
+    return name;
+  };
+  const [probeIds, baseIds] = ['SELECT probe AS id FROM candidates', 'SELECT base AS id FROM candidates'];
+  const ofProbes = await coloursOf(probe, probe === base ? `${probeIds} UNION ${baseIds}` : probeIds);
+  const ofBases = probe === base ? ofProbes : await coloursOf(base, baseIds);
   const candidates = database.stream(
     `SELECT c.probe, c.crop, c.base, c.distance, p.colours, b.colours
-     FROM candidates c JOIN ${probe} p ON p.id = c.probe JOIN ${base} b ON b.id = c.base`,
+     FROM candidates c JOIN ${ofProbes} p ON p.id = c.probe JOIN ${ofBases} b ON b.id = c.base`,
   );
   await database.append(into, async (appender) => {
-    for await (const [probes = [], crops, bases, distances, ofProbes, ofBases] of candidates) {
+    for await (const [probes = [], crops, bases, distances, probed, based] of candidates) {
       for (let i = 0; i < probes.length; i += 1) {
         const crop = Number(crops?.[i]);
-        const [a, b] = [bytesOf(ofProbes?.[i]), bytesOf(ofBases?.[i])];
+        const [a, b] = [bytesOf(probed?.[i]), bytesOf(based?.[i])];
         const colours = colourDistance(a, crop * colourBytes, b, 0);
         if (colours > most) continue;
         appender.appendBigInt(probes[i] as bigint);
@@ -202,6 +213,7 @@ async function keepThoseOfLikeColours(
       }
     }
   });
+  for (const name of new Set([ofProbes, ofBases])) await database.run(`DROP TABLE ${name}`);
 }
 
 function bytesOf(value: unknown): Uint8Array {

@@ -24,12 +24,12 @@ export interface Verdicts {
 
 /** The tables of verdicts, as the reduction's own tables make them: id, shard, row_group, row, and what was found. */
 const tables = {
-  contaminated: `SELECT id, shard, row_group, "row", evaluation_key, distance, colours
-    FROM ranked JOIN contaminated USING (rep_id)`,
-  duplicates: `SELECT grouped.id, shard, row_group, "row", kept_key, sha256 = kept_sha256 AS exact, through, distance, colours
-    FROM grouped LEFT JOIN closest ON closest.id = grouped.rep_id WHERE grouped.id <> kept_id`,
-  unbalanced: `SELECT id, shard, row_group, "row", u.draw, probability, matched
-    FROM unbalanced u JOIN available USING (id)`,
+  contaminated: `SELECT f.id, shard, row_group, "row", evaluation_key, distance, colours
+    FROM facts f JOIN ranked USING (id) JOIN contaminated USING (rep_id)`,
+  duplicates: `SELECT f.id, shard, row_group, "row", kept_key, exact, through, distance, colours
+    FROM facts f JOIN gathered g USING (id) LEFT JOIN closest ON closest.id = g.rep_id WHERE f.id <> kept_id`,
+  unbalanced: `SELECT f.id, shard, row_group, "row", u.draw, probability, matched
+    FROM facts f JOIN unbalanced u USING (id)`,
   boilerplate: 'SELECT id, shard, row_group, "row", place, images, threshold, host FROM boilerplate',
 } as const;
 
@@ -47,8 +47,9 @@ export function askDatabase(database: Database, isBalanced: boolean, nearness: V
   return verdictsBy(async (table, shard, rowGroup) => {
     if (table === 'unbalanced' && !isBalanced) return [];
     const values: Bound = { shard, rowGroup };
+    await database.run(`CREATE TABLE IF NOT EXISTS asked_${table} AS ${tables[table]}`);
     const where = 'shard = $shard AND row_group = $rowGroup';
-    return database.rows(`SELECT * FROM (${tables[table]}) WHERE ${where} ORDER BY ALL`, values);
+    return database.rows(`SELECT * FROM asked_${table} WHERE ${where} ORDER BY ALL`, values);
   }, nearness);
 }
 

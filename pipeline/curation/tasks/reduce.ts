@@ -16,7 +16,7 @@ export function reduceFiles(run: FrozenRun) {
   return {
     ...factFiles(run.folder, run.plan.earlier?.facts ?? null),
     evaluation: evaluation === undefined ? null : workLayout(run.folder).output(evaluation),
-    /** Relations: of id, rep_id, and of pairs. */
+    /** Relations: of rows for which another stands (id, rep_id), and of pairs. */
     ranks: parquetOf(join(exactly(workLayout(run.folder).outputs('rank')), '*', 'ranks.parquet')),
     files: (into: string) =>
       parquetOf(join(exactly(workLayout(run.folder).outputs('pairs')), '*', `${into}.parquet`)),
@@ -29,8 +29,9 @@ export const rankRows: TaskKind<PartitionTask, null> = async (context, { share, 
   try {
     const part = of === 1 ? '' : `WHERE hash(sha256) % ${of} = ${share}`;
     const facts = `(SELECT * FROM ${relationOf(reduceFiles(context.run).facts)} ${part})`;
-    const ranks = rankingSql('id', facts);
-    await database.run(`COPY (${ranks}) TO ${quoted(join(folder, 'ranks.parquet'))} (FORMAT parquet)`);
+    await database.run(
+      `COPY (${rankingSql(facts)}) TO ${quoted(join(folder, 'ranks.parquet'))} (FORMAT parquet)`,
+    );
     return { result: null, rows: 0 };
   } finally {
     database.close();
@@ -45,10 +46,8 @@ export const pairRows: TaskKind<PartitionTask, null> = async (context, task, fol
   if (fingerprints === null) throw new Error('pairs were planned, and the recipe has none');
   const database = await openDatabase(folder);
   try {
-    const isUnique = `id IN (SELECT DISTINCT rep_id FROM ${files.ranks})`;
-    // Read again for each band: kept as a table, it is numbered and picked once.
-    await openFingerprints(database, 'unique_rows', fingerprints, isUnique);
-    await database.run('CREATE TABLE unique_fingerprints AS SELECT * FROM unique_rows');
+    // Not a table: it would be of all rows, and a task has use for its own part of them.
+    await openFingerprints(database, 'unique_fingerprints', fingerprints, files.ranks);
     const { band, share, of } = task;
     const options = (radius: number) => ({
       partitionRows,

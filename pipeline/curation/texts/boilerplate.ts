@@ -12,7 +12,7 @@ export interface BoilerplateSearch
 
 /**
  * Finds the texts that caption too many distinct images to describe them. Images are distinct when no group of
- * duplicates (the tables `ranked` and `members`) has both, so that a picture that is posted again and again with its
+ * duplicates (the tables `ranked` and `members`; `facts` says where rows are) has both, so that a picture that is posted again and again with its
  * caption makes no boilerplate of it. A text is boilerplate of the data set when it captions at least `images` images
  * and more than `share` of those of its languages (their mean, weighted by where the text stands); of a host, when
  * both hold there with `hostShare`. A text of few words may caption more: short texts name things, which repeat
@@ -73,11 +73,10 @@ export async function findBoilerplate(database: Database, search: BoilerplateSea
     SELECT r.shard, r.row_group, r."row", r.id, t.place,
       coalesce(e.images, h.images) AS images, coalesce(e.threshold, h.threshold) AS threshold,
       CASE WHEN e.hash IS NULL THEN h.host END AS host
-    FROM texts t JOIN ranked r USING (id)
+    FROM texts t JOIN facts r USING (id)
     LEFT JOIN everywhere e ON e.hash = t.hash
     LEFT JOIN of_hosts h ON h.hash = t.hash AND h.host = t.host
-    WHERE t.words > 0 AND (e.hash IS NOT NULL OR h.hash IS NOT NULL)
-    ORDER BY 1, 2`);
+    WHERE t.words > 0 AND (e.hash IS NOT NULL OR h.hash IS NOT NULL)`);
   await database.run(`
     CREATE TABLE textless_rows AS
     SELECT id FROM (SELECT id, count(*) AS lost FROM boilerplate GROUP BY 1)
