@@ -49,6 +49,8 @@ function figuresOf(answer: ReductionAnswer, suffix: string): Record<string, numb
     [`factBytesPerRow${suffix}`]: Math.round(answer.factBytes / rows),
     [`planted${suffix}`]: planted,
     [`found${suffix}`]: found,
+    [`boilerplate${suffix}`]: answer.boilerplate,
+    [`unbalanced${suffix}`]: answer.unbalanced,
   };
 }
 
