@@ -5,10 +5,9 @@ import { curatedFacts } from '../stages/read-curated.ts';
 import { UsageError } from './errors.ts';
 import { writeMds } from './export/mds.ts';
 import { writeParquet } from './export/parquet.ts';
-import { curatedRows, selectedRows } from './export/rows.ts';
+import { curatedRows, openExported, selectedRows } from './export/rows.ts';
 import { writeWebdataset } from './export/webdataset.ts';
 import type { ExportWriter } from './export/writer.ts';
-import { openRows } from './feed/rows.ts';
 import { resolveFile, resolveShards } from './inputs.ts';
 import type { Progress } from './progress.ts';
 import { fileFacts, writeJson } from './run-folder.ts';
@@ -52,7 +51,7 @@ export async function exportRows(
   const selections =
     request.selections === undefined ? null : await resolveFile(request.selections, '--selections', 'export');
   const { rows: total, teacher } = await curatedFacts(shards);
-  const source = await openRows(shards, { teacher: teacher !== null, locca: false });
+  const source = await openExported(shards, { teacher: teacher !== null });
   const partial = `${out}.partial`;
   await rm(partial, { recursive: true, force: true });
   await mkdir(partial, { recursive: true });

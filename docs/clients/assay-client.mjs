@@ -17,7 +17,7 @@ const arrowType = 'application/vnd.apache.arrow.stream';
 
 export class Feed {
   constructor(url, { token, rank = 0, world = 1, retries = 60 } = {}) {
-    Object.assign(this, { url, token, rank, world, retries });
+    Object.assign(this, { url, token, rank, world, retries, hidesLengths: false });
   }
 
   /** Feed's state: the next step, sizes, the learner. */
@@ -66,14 +66,19 @@ export class Feed {
   async request(method, path, query = {}, body, type) {
     const known = Object.entries(query).filter(([, value]) => value !== undefined);
     const url = `${this.url}${path}?${new URLSearchParams(known.map(([name, value]) => [name, String(value)]))}`;
-    const headers = {
-      ...(this.token ? { authorization: `Bearer ${this.token}` } : {}),
-      ...(type ? { 'content-type': type } : {}),
+    const headers = headersOf(this.token, type);
+    const isPlain = path === '/v1/super-batches' && url.startsWith('http:') && !isDecoded(query.image);
+    const ask = async () => {
+      if (isPlain && !this.hidesLengths) {
+        const answer = await get(url, headers);
+        if (answer.arrayBuffer) return answer;
+        // A proxy that passes on what it has yet to read: it does so with the next answer too.
+        this.hidesLengths = answer.ok;
+      }
+      return fetch(url, { method, headers, body });
     };
     for (let attempt = 0; ; attempt += 1) {
-      const isPlain = path === '/v1/super-batches' && url.startsWith('http:') && !isDecoded(query.image);
-      const asked = isPlain ? get(url, headers) : fetch(url, { method, headers, body });
-      const answer = await asked.catch((error) => error);
+      const answer = await ask().catch((error) => error);
       if (answer instanceof Error) {
         if (attempt >= this.retries) throw answer;
         await new Promise((resolve) => setTimeout(resolve, 500));
@@ -90,6 +95,18 @@ export class Feed {
   }
 }
 
+/** The headers of a request. Throws when the token can't be in one; spaces and line breaks around it are left out. */
+function headersOf(token, type) {
+  const headers = new Headers(type ? { 'content-type': type } : {});
+  try {
+    if (token) headers.set('authorization', `Bearer ${token}`);
+  } catch {
+    // What fetch says of it would show it.
+    throw new Error("the token can't be sent: it has a line break or another character that no header has");
+  }
+  return headers;
+}
+
 /** Whether the feed decodes images for an answer: then it can't tell its length beforehand. */
 const isDecoded = (image = 'encoded') => image !== 'encoded' && image !== 'none';
 
@@ -98,7 +115,8 @@ const mostHeadBytes = 65_536;
 
 /**
  * What fetch does, for answers that tell their length: the bytes of a super-batch go from the socket to where they stay,
- * where fetch would make several copies of each, and leave them to be collected.
+ * where fetch would make several copies of each, and leave them to be collected. Of an answer that doesn't it gives the
+ * status alone.
  */
 function get(url, headers) {
   const { hostname, port, host, pathname, search } = new URL(url);
@@ -121,8 +139,12 @@ function get(url, headers) {
       if (end < 0 && head.length < mostHeadBytes) return;
       const text = head.toString('latin1', 0, end);
       const length = /\r\ncontent-length: *(\d+)/i.exec(text)?.[1];
-      if (length === undefined) throw new Error(`an answer without its length: ${text.slice(0, 80)}`);
       status = Number(text.split(' ', 2)[1]);
+      if (length === undefined) {
+        socket.destroy();
+        resolve({ ok: status === 200, status });
+        return;
+      }
       // Not cleared first: it is written from end to end.
       bytes = new Uint8Array(Buffer.allocUnsafeSlow(Number(length)).buffer);
       take(head.subarray(end + 4));
@@ -142,10 +164,10 @@ function get(url, headers) {
     socket.setTimeout(idleMilliseconds, () => socket.destroy(new Error(`${host} says nothing`)));
     socket.on('error', reject);
     socket.on('close', () => reject(new Error(`the answer of ${host} was cut short`)));
-    const lines = Object.entries({ host, connection: 'close', ...headers }).map(
+    const lines = [['host', host], ['connection', 'close'], ...headers].map(
       ([name, value]) => `${name}: ${value}`,
     );
-    socket.write(`GET ${pathname}${search} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`);
+    socket.write(`GET ${pathname}${search} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   });
 }
 

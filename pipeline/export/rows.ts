@@ -1,5 +1,6 @@
 import { DuckDBInstance, LIST, listValue, VARCHAR } from '@duckdb/node-api';
-import type { FeedRow, RowSource } from '../feed/rows.ts';
+import { ownRooms } from '../feed/row-memory.ts';
+import { type FeedRow, openRows, type RowSource } from '../feed/rows.ts';
 import { exactly } from '../sql-text.ts';
 
 /** A row to be exported, under a name that no other has. */
@@ -7,6 +8,14 @@ export interface ExportedRow extends FeedRow {
   readonly name: string;
   /** Where it was selected; null where rows are exported as they were curated. */
   readonly selected: { readonly step: number; readonly position: number } | null;
+}
+
+/**
+ * Opens curated shards to be exported. Rows are on their own: writers send them from where they lie, some time after they
+ * took them. Throws when a shard is missing, or isn't a curated one.
+ */
+export function openExported(shards: readonly string[], { teacher }: { readonly teacher: boolean }) {
+  return openRows(shards, { teacher, locca: false, memory: ownRooms });
 }
 
 /** Every curated row, in the order of the shards. */
@@ -27,16 +36,18 @@ function nameOf(key: string, row: number): string {
 }
 
 /** Row groups that are held at a time, in bytes: what is selected in one step came from rows near each other. */
-const heldBytes = 1024 ** 3;
+const mostHeld = 1024 ** 3;
 
 /**
  * The selected rows in the order of their steps, as often as they were selected. `shards` are those of the source, in
- * order. Throws when a key of the selections isn't among them.
+ * order. Row groups of `heldBytes` bytes, or one that is larger, are held for the rows to come. Throws when a key of the
+ * selections isn't among them.
  */
 export async function* selectedRows(
   source: RowSource,
   shards: readonly { readonly path: string; readonly groups: readonly number[] }[],
   selections: string,
+  heldBytes = mostHeld,
 ): AsyncGenerator<ExportedRow[]> {
   const held = new Map<number, { rows: FeedRow[]; bytes: number }>();
   const groupAt = async (group: number): Promise<FeedRow[]> => {
@@ -48,7 +59,7 @@ export async function* selectedRows(
     }
     const rows: FeedRow[] = [];
     for await (const part of source.read(group, 0)) rows.push(...part);
-    held.set(group, { rows, bytes: rows.reduce((sum, { image }) => sum + image.length, 0) });
+    held.set(group, { rows, bytes: rows.reduce((sum, { room }) => sum + room.bytes.length, 0) });
     let total = [...held.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     for (const [oldest, { bytes }] of held) {
       if (total <= heldBytes || oldest === group) break;

@@ -31,7 +31,7 @@ export interface RowMemory {
   take(length: number): Room;
   /** Gives room back, to be taken again: who still reads it finds other bytes. Throws when it was given back before. */
   give(room: Room): void;
-  /** Rooms that are taken, and bytes of slabs. */
+  /** Rooms that are taken, and bytes of slabs, of what is to be given back. */
   held(): { readonly rooms: number; readonly bytes: number };
 }
 
@@ -106,6 +106,16 @@ export function createRowMemory(): RowMemory {
     held: () => ({ rooms, bytes }),
   };
 }
+
+/**
+ * Memory for rows that are kept at will, and given back or not: each room is on its own, and collected once nobody holds
+ * it. A slab would stay for the sake of any one row in it.
+ */
+export const ownRooms: RowMemory = {
+  take: (length) => ({ bytes: ownBytes(length), slab: null, slot: 0 }),
+  give: () => {},
+  held: () => ({ rooms: 0, bytes: 0 }),
+};
 
 /** The size of the slot for so many bytes: one of eight to a doubling. */
 export function slotSize(length: number): number {

@@ -42,14 +42,18 @@ const batchRows = 256;
 const pageMemory = 4 * 1024 ** 3;
 
 /**
- * Opens curated shards for a feed. Footers are read now, columns page by page when they are asked for. Throws when a
- * shard is missing, or isn't a curated one.
+ * Opens curated shards for a feed. Footers are read now, columns page by page when they are asked for. Rows take room of
+ * `memory`: one that uses it again unless told, which is for who drops them. Throws when a shard is missing, or isn't a
+ * curated one.
  */
 export async function openRows(
   shards: readonly string[],
-  { teacher, locca }: { readonly teacher: boolean; readonly locca: boolean },
+  {
+    teacher,
+    locca,
+    memory = createRowMemory(),
+  }: { readonly teacher: boolean; readonly locca: boolean; readonly memory?: RowMemory },
 ): Promise<RowSource> {
-  const memory = createRowMemory();
   const buffers = createRecycledBuffers();
   const places: { shard: OpenShard; index: number }[] = [];
   for (const path of shards) {

@@ -29,8 +29,17 @@ export async function sendAnswer(
   { log, buffers }: { readonly log: Logger; readonly buffers: RecycledBuffers },
 ): Promise<FastifyReply> {
   const { raw } = reply;
-  const messages = arrowStream(batches(goneOf(reply)), metadata, buffers);
-  const first = await messages.next();
+  const gone = goneOf(reply);
+  const isGone = () => gone.aborted || isDestroyed(reply);
+  const messages = arrowStream(batches(gone), metadata, buffers);
+  let next: IteratorResult<readonly Uint8Array[]>;
+  try {
+    next = await messages.next();
+  } catch (error) {
+    // What is ended for want of a client fails for nobody.
+    if (!isGone()) throw error;
+    next = { done: true, value: undefined };
+  }
   reply.hijack();
   try {
     for (const [name, value] of Object.entries(reply.getHeaders())) {
@@ -39,12 +48,11 @@ export async function sendAnswer(
     raw.setHeader('content-type', arrowType);
     raw.setHeader('cache-control', 'no-store');
     if (length !== undefined) raw.setHeader('content-length', length);
-    for (let next = first; !next.done && !raw.destroyed; next = await messages.next()) {
-      await written(raw, next.value);
-    }
-    raw.end();
+    for (; !next.done && !isGone(); next = await messages.next()) await written(raw, next.value, gone);
+    if (isGone()) raw.destroy();
+    else raw.end();
   } catch (error) {
-    if (!raw.destroyed) log.error({ err: error, url: reply.request.url }, 'an answer failed');
+    if (!isGone()) log.error({ err: error, url: reply.request.url }, 'an answer failed');
     raw.destroy();
   } finally {
     await messages.return(undefined);
@@ -53,15 +61,14 @@ export async function sendAnswer(
 }
 
 /** Writes pieces in one call to the system, and waits until it has them all, or the client is gone. */
-function written(raw: ServerResponse, pieces: readonly Uint8Array[]): Promise<void> {
-  if (raw.destroyed) return Promise.resolve();
+function written(raw: ServerResponse, pieces: readonly Uint8Array[], gone: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
-      raw.off('close', done);
+      gone.removeEventListener('abort', done);
       resolve();
     };
     // What is written after the connection's end is told to nobody.
-    raw.once('close', done);
+    gone.addEventListener('abort', done);
     raw.cork();
     pieces.forEach((piece, i) => {
       if (i + 1 < pieces.length) raw.write(piece);
@@ -71,11 +78,24 @@ function written(raw: ServerResponse, pieces: readonly Uint8Array[]): Promise<vo
   });
 }
 
+const isDestroyed = ({ raw, request }: FastifyReply) => raw.destroyed || request.raw.socket.destroyed;
+
 /** Aborted when the answer is over, or its client gone. */
 export function goneOf(reply: FastifyReply): AbortSignal {
+  const { socket } = reply.request.raw;
   const gone = new AbortController();
-  const abort = () => gone.abort(new Error('the client is gone'));
-  if (reply.raw.destroyed) abort();
-  else reply.raw.once('close', abort);
+  const abort = () => {
+    reply.raw.off('close', abort);
+    socket.off('close', abort);
+    gone.abort(new Error('the client is gone'));
+  };
+  if (isDestroyed(reply)) {
+    abort();
+    return gone.signal;
+  }
+  reply.raw.on('close', abort);
+  // An answer that waits for the one before it on the connection isn't told of the connection's end. Many may wait.
+  socket.setMaxListeners(0);
+  socket.on('close', abort);
   return gone.signal;
 }

@@ -74,6 +74,8 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
     };
     // Once it is read: a rank's answer waits for all the others' bodies.
     request.raw.once('end', release);
+    // An answer that waits for another on its connection isn't told that its client is gone: its request is.
+    request.raw.once('close', release);
     reply.raw.once('close', release);
   });
   app.removeAllContentTypeParsers();
@@ -164,8 +166,8 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
         if (JSON.stringify({ ...viewed, step: 0 }) !== JSON.stringify({ ...first, step: 0 })) return;
         const selection = await feed.selector.byFeed(step);
         const { rows, release } = await feed.selector.superBatch(step);
-        const positions = sliceOf(selection.rows.numRows, rank, 'batch');
         try {
+          const positions = sliceOf(selection.rows.numRows, rank, 'batch');
           yield* selectedAnswer(rows, selection, positions, viewed, {
             layout: viewed.layout,
             teacher,

@@ -45,7 +45,10 @@ export function createLeafReader(
       return;
     }
     const first = queue.length === 0 && entry === 0 ? 0 : 1;
-    if (first === 0 && (page.repetitions?.[0] ?? 0) !== 0) throw new Error('a column begins within a row');
+    if (first === 0 && (page.repetitions?.[0] ?? 0) !== 0) {
+      spent.push(page);
+      throw new Error('a column begins within a row');
+    }
     queue.push({ page, starts: countStarts(page) });
     starts += queue.at(-1)?.starts ?? 0;
     held += page.held;

@@ -89,6 +89,9 @@ export async function* readPages(
       if (header.type === 'DICTIONARY_PAGE') {
         if (dictionary !== null) throw new Error('it has two dictionaries');
         dictionary = readDictionary(header, bytes, uncompressed, leaf, chunk.codec);
+        // Pages read it long after the window has moved on, and after the last of them was given out.
+        if (buffers && liesIn(dictionary, bytes))
+          dictionary = { ...dictionary, bytes: new Uint8Array(dictionary.bytes) };
         dictionaryHeld = held;
       } else if (header.type === 'INDEX_PAGE') {
         memory.give(held);
@@ -113,7 +116,7 @@ export async function* readPages(
   }
 }
 
-function liesIn(values: Values, bytes: Uint8Array): boolean {
+function liesIn(values: Values, bytes: Uint8Array): values is Values & { kind: 'bytes' } {
   return values.kind === 'bytes' && values.bytes.buffer === bytes.buffer;
 }
 

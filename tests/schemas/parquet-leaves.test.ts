@@ -96,13 +96,24 @@ describe('taking rows of a list', () => {
     );
   });
 
-  it('refuses a column that begins within a row', async () => {
+  it('refuses a column that begins within a row, and gives back what it read of it', async () => {
+    const memory = createMemory(100);
+    let released = 0;
     async function* broken(): AsyncGenerator<Page> {
-      for await (const page of listPages([['a', 'b']], []))
-        yield { ...page, repetitions: Uint8Array.of(1, 1) };
+      for await (const page of listPages([['a', 'b']], [])) {
+        memory.take(page.held, 'a page');
+        const release = () => {
+          released += 1;
+        };
+        yield { ...page, repetitions: Uint8Array.of(1, 1), release };
+      }
     }
-    const reader = createLeafReader(broken(), 3, createMemory(1e9));
+    const reader = createLeafReader(broken(), 3, memory);
     await expect(reader.ready(1, 1)).rejects.toThrow('begins within a row');
+    await reader.close();
+    expect(released).toBe(1);
+    // All of the memory is there again.
+    memory.take(memory.most, 'another page');
   });
 });
 

@@ -1,28 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createWindow } from '../../schemas/parquet-reader/read-window.ts';
-import { createRecycledBuffers, type RecycledBuffers } from '../../schemas/recycled-buffers.ts';
+import { createRecycledBuffers } from '../../schemas/recycled-buffers.ts';
+import { scribbledBuffers } from './scribbled-buffers.ts';
 
 const file = Uint8Array.from({ length: 400_000 }, (_, i) => (i * 31 + (i >> 8)) % 251);
-
-/** Buffers whose content is gone as soon as they are given back. */
-function scribbled(): RecycledBuffers & { readonly out: Set<ArrayBuffer> } {
-  const buffers = createRecycledBuffers();
-  const out = new Set<ArrayBuffer>();
-  return {
-    out,
-    take(length) {
-      const buffer = buffers.take(length);
-      out.add(buffer.buffer);
-      return buffer;
-    },
-    give(buffer) {
-      expect(out.delete(buffer.buffer)).toBe(true);
-      buffer.fill(255);
-      buffers.give(buffer);
-    },
-  };
-}
 
 const readers = {
   'into memory of the caller': async (start: number, length: number, into?: Uint8Array<ArrayBuffer>) => {
@@ -50,7 +32,7 @@ describe('a window on a file', () => {
           ),
           fc.boolean(),
           async (steps, isRecycled) => {
-            const buffers = isRecycled ? scribbled() : undefined;
+            const buffers = isRecycled ? scribbledBuffers() : undefined;
             const window = createWindow({ read }, file.length, { memory: 64 * 64 * 1024, buffers });
             const held: { bytes: Uint8Array; start: number; letGo: () => void }[] = [];
             const check = ({ bytes, start }: { bytes: Uint8Array; start: number }) =>
