@@ -73,8 +73,8 @@ export interface ReduceOptions {
   /** The filter by score; null where there is none. */
   readonly scores?: FilterByScoreOptions | null;
   readonly signal?: AbortSignal;
-  /** Memory that DuckDB takes before it spills, as `openDatabase` has it. */
-  readonly memory?: string | undefined;
+  /** Bytes that DuckDB takes before it spills; as many as `openDatabase` has them where absent. */
+  readonly memory?: number | undefined;
 }
 
 const exactOnly: ReduceOptions = {

@@ -17,20 +17,22 @@ export interface Database {
   close(): void;
 }
 
-/** Memory that DuckDB takes before it spills. */
-const usualMemory = '2GB';
-/** Each thread holds buffers of its own: more of them have too little of that memory to get on. */
+/** Bytes that DuckDB takes before it spills. */
+const usualMemory = 2e9;
+/** Each thread holds buffers of its own: with less of that memory it can't get on. */
+const memoryOfThread = 64e6;
 const mostThreads = 8;
 
 /**
- * Opens a database of its own; `folder` is where it spills what is more than `memory`, as DuckDB writes sizes. No result
- * has an order but one that it is given.
+ * Opens a database of its own; `folder` is where it spills what is more than `memory` bytes. No result has an order but
+ * one that it is given.
  */
 export async function openDatabase(folder: string, memory = usualMemory): Promise<Database> {
+  const threads = Math.min(mostThreads, availableParallelism(), Math.floor(memory / memoryOfThread));
   const instance = await DuckDBInstance.create(':memory:', {
     temp_directory: folder,
-    memory_limit: memory,
-    threads: String(Math.min(mostThreads, availableParallelism())),
+    memory_limit: `${Math.floor(memory / 1e6)}MB`,
+    threads: String(Math.max(1, threads)),
     preserve_insertion_order: 'false',
   });
   const connection = await instance.connect();
