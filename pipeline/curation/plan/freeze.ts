@@ -70,8 +70,11 @@ export async function freezeRun(
 
 /** A part of a data set that earlier runs have read the rest of, and what they left. */
 export interface PartOfData {
-  /** Which of the tasks over all shards are run, or which parts of them. */
-  readonly choose: (tasks: readonly AdmitTask[]) => readonly Omit<AdmitTask, 'position'>[];
+  /** Which of the tasks over all shards are run, or which parts of them; `rowsOf` says how many rows a row group has. */
+  readonly choose: (
+    tasks: readonly AdmitTask[],
+    rowsOf: (path: string, group: number) => number,
+  ) => readonly Omit<AdmitTask, 'position'>[];
   readonly earlier: EarlierRuns | undefined;
 }
 
@@ -92,9 +95,12 @@ export async function planRun(
   const { near, radius } = config.deduplicate;
   const radii = [...(near ? [radius] : []), ...(config.decontaminate ? [config.decontaminate.radius] : [])];
   const earlier = part?.earlier;
-  const whole = planTasks(await factsOf(shards));
+  const facts = await factsOf(shards);
+  const byPath = new Map(facts.map((one) => [one.path, one]));
+  const rowsOf = (path: string, group: number) => byPath.get(path)?.rowGroups[group]?.rows ?? 0;
+  const whole = planTasks(facts);
   const tasks = planRunTasks({
-    admit: (part ? part.choose(whole) : whole).map((task, position) => ({ ...task, position })),
+    admit: (part ? part.choose(whole, rowsOf) : whole).map((task, position) => ({ ...task, position })),
     earlierRows: earlier?.rows ?? 0,
     recipe: digestOf([recipeOfReading(config, files), version]),
     outcome: earlier
