@@ -7,7 +7,7 @@ import { type FileFacts, fileFacts, writeJson } from '../run-folder.ts';
 import { type DataSet, dataSetLayout } from './data-set.ts';
 import { takenBackName } from './keep-facts.ts';
 import { mergeReports } from './merge-reports.ts';
-import { quarantineFile, type TakenBack, takeBack } from './unread.ts';
+import { quarantineFile, type TakenBack, takeBack } from './taken-back.ts';
 
 interface Manifest {
   readonly input: readonly FileFacts[];

@@ -7,23 +7,23 @@ import { parseConfig } from '../../pipeline/config.ts';
 import { openDatabase } from '../../pipeline/curation/duplicates/database.ts';
 import { inlineEngine } from '../../pipeline/engines/inline.ts';
 import { localEngine } from '../../pipeline/engines/local.ts';
-import { retryIncrements, runIncrement, type Tick } from '../../pipeline/schedule/run-increment.ts';
+import { retryIncrements, runIncrement } from '../../pipeline/schedule/run-increment.ts';
 import { parquetOf } from '../../pipeline/sql-text.ts';
 import type { CurationReport } from '../../schemas/reports.ts';
 import { faultyProgram, sourceRows } from '../engines/conformance.ts';
 import type { Fault } from '../engines/faulty-worker.ts';
 import { quietRun } from '../engines/pool.ts';
 import { type SourceRow, temporaryFolder, writeSource } from '../support.ts';
+import { accounts, added } from './data-sets.ts';
 
 const program = new URL('../../pipeline/cli/assay.js', import.meta.url).pathname;
 
 let folder: string;
 let rows: SourceRow[];
 
-const recipe = (name: string, more = 'mix: {enabled: false}') => `seed: 3
+const recipe = (name: string, more = 'mix: {enabled: false}\nboilerplate: {enabled: false}') => `seed: 3
 input: {shards: ${JSON.stringify(join(folder, name))}, batchRows: 8}
 images: {minDeviation: 0, minEntropy: 0}
-boilerplate: {enabled: false}
 deduplicate: {near: false}
 output: {shardRows: 20}
 ${more}
@@ -52,20 +52,12 @@ async function missing(of: string, from: string): Promise<number> {
 
 const reportOf = async (name: string): Promise<CurationReport> =>
   JSON.parse(await readFile(join(set(name), 'report.json'), 'utf8'));
-const accounts = ({ read, kept, dropped, quarantined, quarantinedShards, reasons }: CurationReport) => ({
-  ...{ read, kept, dropped, quarantined, quarantinedShards },
-  reasons: [...reasons.dropped, ...reasons.quarantined],
-});
 const shardsOf = async (name: string) => {
   const found: Record<string, string> = {};
   for (const file of await readdir(join(set(name), 'shards'))) {
     found[file] = (await readFile(join(set(name), 'shards', file))).toString('base64');
   }
   return found;
-};
-const added = (tick: Tick) => {
-  if (tick.kind !== 'added') throw new Error(tick.why);
-  return tick;
 };
 
 /** A page in the middle of a shard that is overwritten: its footer and its size are what they were. */
@@ -128,7 +120,7 @@ describe('a retry of a data set', () => {
   });
 
   it('brings back rows that ended every process, in both passes, and holds the mix over the whole', async () => {
-    await writeInput('crashing');
+    for (const name of ['crashing', 'unharmed']) await writeInput(name);
     const at = join(folder, 'faults');
     await mkdir(at);
     const faults: Fault[] = [
@@ -137,7 +129,7 @@ describe('a retry of a data set', () => {
     ];
     await writeFile(join(at, 'faults.json'), JSON.stringify(faults));
     process.env.ASSAY_TEST_FAULTS = at;
-    const mix = 'mix: {english: 1}';
+    const mix = 'mix: {english: 1}\nboilerplate: {mode: label}';
     const first = added(await grow('crashing', mix, localEngine({ workers: 1, program: faultyProgram })));
     delete process.env.ASSAY_TEST_FAULTS;
     const lost = first.report.reasons.quarantined.map(({ stage }) => stage).sort();
@@ -147,6 +139,16 @@ describe('a retry of a data set', () => {
     expect(again.read).toBe(first.report.quarantined);
     expect(report).toMatchObject({ read: 60, kept: 60, quarantined: 0, balanced: true });
     expect(report.mix.realised.english).toBe(1);
+    await grow('unharmed', mix);
+    expect(accounts(report)).toEqual(accounts(await reportOf('unharmed')));
+    // Nor does a later increment count any row twice.
+    for (const part of ['facts', 'texts']) {
+      const facts = parquetOf(join(set('crashing'), 'facts', '*', `${part}.parquet`));
+      const [kept] = await asked(
+        `SELECT count(DISTINCT id)::INT AS ids, count(*)::INT AS rows FROM ${facts}`,
+      );
+      expect([part, kept]).toEqual([part, { ids: 60, rows: 60 }]);
+    }
     const [counted] = await asked(
       `SELECT count(*)::INT AS rows, count(DISTINCT sha256)::INT AS hashes FROM ${relation('crashing', 'shards')}`,
     );

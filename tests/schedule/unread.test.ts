@@ -7,7 +7,8 @@ import { type AdmitTask, planTasks, type ShardFacts } from '../../pipeline/curat
 import { openLedger } from '../../pipeline/curation/ledger.ts';
 import type { FrozenRun } from '../../pipeline/curation/plan/plan-files.ts';
 import type { RowRange } from '../../pipeline/curation/plan/tasks.ts';
-import { countTakenBack, readUnread, takeBack } from '../../pipeline/schedule/unread.ts';
+import { countTakenBack, takeBack } from '../../pipeline/schedule/taken-back.ts';
+import { readUnread } from '../../pipeline/schedule/unread.ts';
 import { chooseUnread, mergeRanges, rowsRead } from '../../pipeline/schedule/unread-rows.ts';
 import { parquetOf } from '../../pipeline/sql-text.ts';
 import type { QuarantinedRow } from '../../schemas/stage.ts';
