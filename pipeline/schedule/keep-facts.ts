@@ -8,6 +8,7 @@ import { writingStage } from '../curation/tasks/finish.ts';
 import { factFiles, workLayout } from '../curation/tasks/layout.ts';
 import { writeJson } from '../run-folder.ts';
 import { exactly, parquetOf, quoted } from '../sql-text.ts';
+import { syncFolder } from '../to-disk.ts';
 import { dataSetLayout } from './data-set.ts';
 import { countTakenBack, lostName } from './taken-back.ts';
 
@@ -39,6 +40,8 @@ export async function keepFacts(folder: string, number: number, run: FrozenRun):
     await copyFile(join(run.folder, name), join(layout.partial, name));
   }
   await writeJson(join(layout.partial, takenBackName), await countTakenBack(folder, number, run));
+  // What a database writes may be in memory alone.
+  await syncFolder(layout.partial);
   await rename(layout.partial, to);
 }
 

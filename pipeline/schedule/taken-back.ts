@@ -1,4 +1,4 @@
-import { readdir, rename, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { ReasonRows } from '../../schemas/reports.ts';
 import { endOf } from '../curation/admit/part.ts';
@@ -9,6 +9,7 @@ import { isReadTask } from '../curation/plan/tasks.ts';
 import { writingStage } from '../curation/tasks/finish.ts';
 import { readRecord } from '../curation/tasks/output.ts';
 import { exactly, parquetOf, quoted } from '../sql-text.ts';
+import { syncOne } from '../to-disk.ts';
 import { dataSetLayout } from './data-set.ts';
 import { entriesOf, listsOf } from './unread.ts';
 import { type RowsByShard, rowsRead } from './unread-rows.ts';
@@ -120,10 +121,16 @@ export async function takeBack(folder: string, run: FrozenRun, taken: readonly T
       if (!numbers.has(number)) continue;
       const left = `SELECT * EXCLUDE (file_row_number) FROM ${parquetOf(exactly(path), ', file_row_number = true')}
         WHERE file_row_number NOT IN (SELECT entry FROM ${takenOf(path)}) ORDER BY file_row_number`;
-      await database.run(`COPY (${left}) TO ${quoted(`${path}.partial`)} (FORMAT parquet, COMPRESSION zstd)`);
-      await rename(`${path}.partial`, path);
+      const partial = `${path}.partial`;
+      // A link that lies in wait is not written through.
+      await rm(partial, { force: true });
+      await database.run(`COPY (${left}) TO ${quoted(partial)} (FORMAT parquet, COMPRESSION zstd)`);
+      // What it takes the place of is on the disk: a power cut must leave one or the other.
+      await syncOne(partial);
+      await rename(partial, path);
     }
   });
+  if (numbers.size > 0) await syncOne(join(folder, 'quarantine'));
 }
 
 /** The quarantine of increments before one, by their numbers, and the rows that a run has read. */
