@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import PQueue from 'p-queue';
 import { planBands } from '../../../models/duplicates/bands.ts';
+import { useStorage } from '../../../schemas/storage/open-storage.ts';
 import { shardNames } from '../../../stages/read-shards/keys.ts';
 import { type Config, configSchema } from '../../config.ts';
 import { UsageError } from '../../errors.ts';
@@ -79,7 +80,7 @@ export interface PartOfData {
 }
 
 /**
- * Plans a run of a recipe, over all of its shards or a part. Throws a {@link UsageError} when the recipe can't be run.
+ * Plans a run of a recipe, over all of its shards or a part, and reaches storage as it says from here on. Throws a {@link UsageError} when the recipe can't be run.
  */
 export async function planRun(
   given: Config,
@@ -88,6 +89,8 @@ export async function planRun(
 ): Promise<Plan> {
   // As it is read back: the same recipe has one hash, in whatever order its keys were given.
   const asked = configSchema.parse(given);
+  // A recipe may come from where no recipe is read: from a plan, or from a data set's manifest.
+  useStorage(asked.storage);
   const config = readsImages(asked) ? asked : withoutImages(asked);
   if (!config.input) throw new UsageError(`${configPath}: input.shards: required to curate`);
   const shards = await resolveInput(config.input, configPath);
