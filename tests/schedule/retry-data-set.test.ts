@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../pipeline/config.ts';
 import { openDatabase } from '../../pipeline/curation/duplicates/database.ts';
@@ -67,6 +69,16 @@ async function breakPage(path: string): Promise<Buffer> {
   broken.fill(0x5a, Math.round(bytes.length * 0.55), Math.round(bytes.length * 0.65));
   await writeFile(path, broken);
   return bytes;
+}
+
+/** A port that nothing listens at. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('a port is expected');
+  return address.port;
 }
 
 async function writeInput(name: string): Promise<void> {
@@ -177,14 +189,24 @@ describe('a retry of a data set', () => {
       },
     });
     await expect(cut).rejects.toThrow('cut short');
-    const child = spawn(process.execPath, [program, 'retry', set('again'), '--workers', '1', '--json'], {
+    const port = await freePort();
+    const flags = ['--workers', '1', '--metrics-port', String(port), '--json'];
+    const child = spawn(process.execPath, [program, 'retry', set('again'), ...flags], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let said = '';
     child.stdout.on('data', (chunk) => {
       said += String(chunk);
     });
-    expect((await once(child, 'close'))[0]).toBe(0);
+    const closed = once(child, 'close');
+    let figures = '';
+    while (child.exitCode === null && !figures.includes('assay_tasks{')) {
+      const answer = await fetch(`http://127.0.0.1:${port}/metrics`).catch(() => null);
+      figures = (await answer?.text().catch(() => '')) ?? '';
+      await delay(10);
+    }
+    expect((await closed)[0]).toBe(0);
+    expect(figures).toContain(`assay_tasks{run="${join(set('again'), 'increments')}`);
     expect(JSON.parse(said)).toMatchObject({ read: 60, kept: 60, quarantined: 0, balanced: true });
   });
 });
