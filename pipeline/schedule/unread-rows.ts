@@ -60,7 +60,7 @@ export function chooseUnread(
 
 /**
  * What the tasks of a run read, as the quarantine of earlier runs names it. A task over whole row groups reads a file that is
- * new to the data set: what was said of another one of its path is of no more use. Pure.
+ * new to the data set, or of which nothing could be read: all that was said of one of its path is done with. Pure.
  */
 export function rowsRead(
   tasks: readonly Pick<ReadTask, 'path' | 'rowGroups' | 'only'>[],

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../pipeline/config.ts';
 import { openDatabase } from '../../pipeline/curation/duplicates/database.ts';
@@ -212,6 +213,18 @@ describe('a retry of a data set', () => {
 });
 
 describe('a shard that a data set could not read', () => {
+  it('is one entry of the quarantine, however often it is tried', async () => {
+    await writeInput('other-columns');
+    const columnData = [{ name: 'picture', data: ['none', 'none'] }];
+    const bytes = new Uint8Array(parquetWriteBuffer({ columnData, rowGroupSize: 1 }));
+    await writeFile(join(folder, 'other-columns', 'c.parquet'), bytes);
+    const first = added(await grow('other-columns')).report;
+    expect(first).toMatchObject({ read: 60, kept: 60, quarantinedShards: 1 });
+    const again = added(await retry('other-columns'));
+    expect(again.added).toMatchObject({ read: 0, quarantinedShards: 1 });
+    expect(accounts(again.report)).toEqual(accounts(first));
+  });
+
   it('leaves the quarantine when it is another file, also by a run of the schedule', async () => {
     await writeInput('replaced');
     const shard = join(folder, 'replaced', 'b.parquet');

@@ -105,6 +105,11 @@ describe('a retry of a tar', () => {
     expect(accounts(report)).toEqual(accounts(await img2dataset.report('sound')));
     expect(await img2dataset.quarantined('again')).toEqual(notFetched);
     expect(await img2dataset.keys('again')).toEqual(await img2dataset.keys('sound'));
+    // The list alone is left to be looked at.
+    const last = added(await img2dataset.retry('again'));
+    expect(last.added).toMatchObject({ read: 2, quarantined: 2 });
+    expect(accounts(last.report)).toEqual(accounts(report));
+    expect(await img2dataset.quarantined('again')).toEqual(notFetched);
   });
 
   it('reads all of one that is another file now, and its list with it', async () => {

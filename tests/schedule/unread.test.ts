@@ -192,6 +192,24 @@ describe('what is unread of a data set', () => {
     ]);
   });
 
+  it('is the whole row group where an earlier version did not say where reading stopped', async () => {
+    const folder = await folderWith([]);
+    const ledger = join(folder, 'quarantine', '00000.parquet');
+    await sets.asked(
+      `COPY (SELECT NULL::VARCHAR AS key, '/in/a.parquet' AS shard, 2::INT AS row_group, NULL::INT AS "row",
+         'read-shards' AS stage, 'unreadable-row-group' AS reason, '' AS detail) TO '${ledger}' (FORMAT parquet)`,
+    );
+    expect(await readUnread(folder)).toEqual(
+      new Map([['/in/a.parquet', [{ group: 2, ranges: [[0, null]] }]]]),
+    );
+    const task = { path: '/in/a.parquet', rowGroups: { from: 2, to: 3 }, only: [[0, null]], phase: 'admit' };
+    const run = { plan: { config: {} }, tasks: () => [task] } as unknown as FrozenRun;
+    const taken = await countTakenBack(folder, 2, run);
+    expect(taken).toMatchObject([{ number: 1, rows: 0, shards: 1 }]);
+    await takeBack(folder, run, taken);
+    expect(await readUnread(folder)).toEqual(new Map());
+  });
+
   it('is all of a shard that is another file, whatever was said of the one before it', async () => {
     const entries = [0, 3].map((rowGroup) => ({
       ...{ key: null, shard: '/in/s0.parquet', rowGroup, row: 1 },
