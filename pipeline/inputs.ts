@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { isDynamicPattern } from 'tinyglobby';
-import { inputKind, type NamedColumns, type PresetName } from '../schemas/presets.ts';
+import { hasLists, inputKind, type NamedColumns, type PresetName } from '../schemas/presets.ts';
 import { redact } from '../schemas/redact.ts';
 import { StorageError } from '../schemas/storage/errors.ts';
 import { absoluteLocation, isS3, joinLocation } from '../schemas/storage/locations.ts';
@@ -49,7 +49,7 @@ export async function resolveInput(
 ): Promise<string[]> {
   const kind = inputKind(input);
   const shards = await resolveShards(input.shards, 'input.shards', configPath, kind.files);
-  if (kind.status === null || !kind.files.includes('tar')) return shards;
+  if (!hasLists(kind)) return shards;
   const tars = new Set<string>();
   for (const shard of shards) {
     const tar = shard.replace(/\.parquet$/i, '.tar');

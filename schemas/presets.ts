@@ -24,6 +24,11 @@ export interface Preset {
   readonly status: { readonly column: string; readonly sound: string; readonly error: string } | null;
 }
 
+/** Whether a parquet file beside a tar of its name is the tar's list, and no shard. */
+export function hasLists({ files, status }: Preset): boolean {
+  return status !== null && files.includes('tar');
+}
+
 const parquet = { files: ['parquet'], scores: [], status: null } as const;
 const nothing = {
   key: null,

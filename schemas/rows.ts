@@ -64,12 +64,16 @@ export function embeddingType(d: number): FixedSizeList<Float16> {
   return new FixedSizeList(d, new Field('element', new Float16(), true));
 }
 
-/** The columns of `quarantine/*.parquet`: bad data, with where it was and why it is bad. */
+/**
+ * The columns of `quarantine/*.parquet`: bad data, with where it was and why it is bad. An entry without a row is for all
+ * rows of its row group, or of its shard, from `first_row` on.
+ */
 export const quarantineTypes = {
   key: new Utf8(),
   shard: new Utf8(),
   row_group: new Int32(),
   row: new Int32(),
+  first_row: new Int32(),
   stage: new Utf8(),
   reason: new Utf8(),
   detail: new Utf8(),

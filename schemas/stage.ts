@@ -1,11 +1,13 @@
 import type { RecordBatch } from 'apache-arrow';
 
-/** One row of the quarantine; `row` is null when a whole shard or row group could not be read. */
+/** One row of the quarantine; `row` is null when a shard or a row group could not be read to its end. */
 export interface QuarantinedRow {
   readonly key: string | null;
   readonly shard: string;
   readonly rowGroup: number | null;
   readonly row: number | null;
+  /** Where `row` is null, the first row that could not be read, in the row group or in the tar; 0 where it is absent. */
+  readonly firstRow?: number | undefined;
   readonly stage: string;
   readonly reason: string;
   readonly detail: string;

@@ -7,8 +7,9 @@ import { nullUnlessStorage } from '../schemas/storage/errors.ts';
 import { statObject } from '../schemas/storage/open-storage.ts';
 import { shardNames } from './read-shards/keys.ts';
 import { readParquet } from './read-shards/read-parquet.ts';
-import { listOf, readTar } from './read-shards/read-tar.ts';
+import { readTar } from './read-shards/read-tar.ts';
 import { refuseShard } from './read-shards/reader.ts';
+import { isTar, listOf } from './read-shards/tar-rows.ts';
 
 const columnSchema = z.string().min(1).optional();
 
@@ -51,8 +52,6 @@ export interface ShardPart {
 
 /** Options of {@link readShards}, with their defaults filled in. */
 export type ReadShardsOptions = z.infer<typeof readShardsOptionsSchema>;
-
-const isTar = (path: string) => path.toLowerCase().endsWith('.tar');
 
 /**
  * Reads shards in the order given as record batches of `rowTypes`, the preset's scores and `provenanceTypes`: parquet

@@ -111,10 +111,11 @@ export async function finishAndReport(
   const { finishRun } = await import('../curate.ts');
   const { writeCurationPage } = await import('../report/curation-page.ts');
   const { curationSummary } = await import('../report/summary.ts');
-  const metrics = await serveRun(shell, run, flags);
+  const metrics = await serveRuns(shell, flags);
+  metrics.add(run.folder);
   const report = await resumable(shell, run.folder, () =>
     finishRun(run, { ...runContext(shell, run.plan.configPath), engine }),
-  ).finally(() => metrics?.close());
+  ).finally(() => metrics.close());
   await resumable(shell, run.folder, () => writeCurationPage(run.folder, report));
   const { rememberedTarget } = await import('../publish-run.ts');
   const place = await rememberedTarget(run.folder);
@@ -126,16 +127,23 @@ export async function finishAndReport(
   printReport(report, curationSummary(report, run.folder), flags.json);
 }
 
-/** Serves a run's metrics where the flags ask for it. */
-async function serveRun({ log }: Shell, run: FrozenRun, flags: RunFlags) {
-  if (flags.metricsPort === undefined) return null;
+/** Metrics of runs that are served while a command is at them. */
+export interface ServedRuns {
+  /** Shows a run, by its folder, from here on. */
+  add(folder: string): void;
+  close(): Promise<void>;
+}
+
+/** Serves the metrics of runs where the flags ask for it. Throws a {@link UsageError} where they can't be. */
+export async function serveRuns({ log }: Shell, flags: RunFlags): Promise<ServedRuns> {
+  if (flags.metricsPort === undefined) return { add() {}, close: async () => {} };
   const { createRunWatch } = await import('../metrics/run-figures.ts');
   const { serveMetrics } = await import('../metrics/serve.ts');
   const { givenRedis } = await import('../engines/bullmq/connection.ts');
   const watch = createRunWatch();
-  watch.add(run.folder);
   const redis = flags.engine === 'bullmq' ? givenRedis(flags.redis) : null;
-  return serveMetrics(flags, { runs: watch.figures, redis, log });
+  const served = await serveMetrics(flags, { runs: watch.figures, redis, log });
+  return { add: watch.add, close: async () => served?.close() };
 }
 
 /** How long, in milliseconds, what is told to stop may take to clear up before it is left as it is. */

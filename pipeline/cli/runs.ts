@@ -10,6 +10,7 @@ import {
   freezeTo,
   type RunFlags,
   resumable,
+  serveRuns,
   workersOf,
 } from './run-flags.ts';
 import { printReport, runContext, type Shell } from './shell.ts';
@@ -160,12 +161,14 @@ async function retryDataSet(shell: Shell, folder: string, flags: RecipeFlags): P
   const config = { ...given, memory };
   const configPath = flags.config ?? folder;
   const engine = await engineFor(flags.workers ?? config.workers, flags, shell.log);
+  const metrics = await serveRuns(shell, flags);
+  const context = { ...runContext(shell, configPath), engine, onRun: metrics.add };
   const ticked = await resumable(
     shell,
     folder,
-    () => retryIncrements(config, folder, { ...runContext(shell, configPath), engine }),
+    () => retryIncrements(config, folder, context),
     `assay retry ${folder}`,
-  );
+  ).finally(() => metrics.close());
   if (ticked.kind === 'skipped') {
     printReport({ folder, again: 0, why: ticked.why }, [`${folder}: ${ticked.why}`], flags.json);
   } else printReport(ticked.report, curationSummary(ticked.report, folder), flags.json);

@@ -26,6 +26,7 @@ export async function openLedger(folder: string): Promise<Ledger> {
   const quarantined = await openTable(join(folder, 'quarantine'), quarantineTypes, (row: QuarantinedRow) => ({
     ...row,
     row_group: row.rowGroup,
+    first_row: row.row === null ? (row.firstRow ?? 0) : null,
   }));
   const dropped = await openTable(join(folder, 'dropped'), droppedTypes, (row: DroppedRow) => ({
     ...row,

@@ -1,6 +1,5 @@
 import { access, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { useStorage } from '../../schemas/storage/open-storage.ts';
 import type { Config } from '../config.ts';
 import { UsageError } from '../errors.ts';
 import { taskFiles } from './admit/run-task.ts';
@@ -38,7 +37,6 @@ export async function prepareRetry(
     throw new UsageError(`${folder}: is an increment of a data set: assay schedule goes on with it`);
   }
   const recipe = config?.config ?? plan.config;
-  useStorage(recipe.storage);
   // What can't be planned leaves the run as it is.
   const next = await planRun(recipe, config?.path ?? plan.configPath);
   for (const phase of [...phases].reverse()) {

@@ -4,10 +4,11 @@ import type { CurationReport } from '../../schemas/reports.ts';
 import type { FrozenRun } from '../curation/plan/plan-files.ts';
 import { writeCurationPage } from '../report/curation-page.ts';
 import { type FileFacts, fileFacts, writeJson } from '../run-folder.ts';
+import { syncOne } from '../to-disk.ts';
 import { type DataSet, dataSetLayout } from './data-set.ts';
 import { takenBackName } from './keep-facts.ts';
 import { mergeReports } from './merge-reports.ts';
-import { quarantineFile, type TakenBack, takeBack } from './unread.ts';
+import { quarantineFile, type TakenBack, takeBack } from './taken-back.ts';
 
 interface Manifest {
   readonly input: readonly FileFacts[];
@@ -116,7 +117,10 @@ async function place(from: string, to: string): Promise<void> {
   const partial = join(to, '..', `${basename(to)}.partial`);
   // A try before may have been cut short here; and a link that lies in wait is not written through.
   await rm(partial, { force: true });
-  await link(from, partial).catch(async () => copyFile(from, partial));
+  await link(from, partial).catch(async () => {
+    await copyFile(from, partial);
+    await syncOne(partial);
+  });
   await rename(partial, to);
   // Where both were names of one file already the rename leaves them.
   await rm(partial, { force: true });

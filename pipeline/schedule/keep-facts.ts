@@ -1,23 +1,26 @@
 import { copyFile, mkdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { glob } from 'tinyglobby';
 import { type Database, openDatabase, relationOf } from '../curation/duplicates/database.ts';
 import type { FrozenRun } from '../curation/plan/plan-files.ts';
 import { keptName } from '../curation/tasks/decide.ts';
+import { writingStage } from '../curation/tasks/finish.ts';
 import { factFiles, workLayout } from '../curation/tasks/layout.ts';
 import { writeJson } from '../run-folder.ts';
 import { exactly, parquetOf, quoted } from '../sql-text.ts';
+import { syncFolder } from '../to-disk.ts';
 import { dataSetLayout } from './data-set.ts';
-import { countTakenBack } from './unread.ts';
+import { countTakenBack, lostName } from './taken-back.ts';
 
 /** What is kept of a run's rows beside their facts, where its recipe made it. */
 const beside = ['fingerprints', 'texts', 'terms'] as const;
 
 /**
  * Keeps what later increments need of a finished run's rows in the data set's folder: facts and whether the row was
- * written, fingerprints, counted texts, terms, the identities of the row groups, and what it read again of what earlier
- * ones couldn't. Ids are below 0, further down for
- * each increment, so that they are no new row's. Whole or not at all; nothing is done where it is there.
+ * written, fingerprints, counted texts, terms, the identities of the row groups, where the rows were that its second pass
+ * lost (they are no rows of it, but of the one that reads them again), and what it read again of what earlier ones couldn't.
+ * Ids are below 0, further down for each increment, so that they are no new row's. Whole or not at all; nothing is done
+ * where it is there.
  */
 export async function keepFacts(folder: string, number: number, run: FrozenRun): Promise<void> {
   const layout = dataSetLayout(folder);
@@ -37,13 +40,15 @@ export async function keepFacts(folder: string, number: number, run: FrozenRun):
     await copyFile(join(run.folder, name), join(layout.partial, name));
   }
   await writeJson(join(layout.partial, takenBackName), await countTakenBack(folder, number, run));
+  // What a database writes may be in memory alone.
+  await syncFolder(layout.partial);
   await rename(layout.partial, to);
 }
 
 /** The name, among what is kept of an increment, of what it read again of what earlier ones couldn't. */
 export const takenBackName = 'taken-back.json';
 
-/** Makes the table `rows` (id, kept_id, written) of a run's rows. */
+/** Makes the table `rows` (id, kept_id, written) of a run's rows, and `lost` of those that are in quarantine to be tried again. */
 async function numberRows(database: Database, earlier: string, run: FrozenRun): Promise<void> {
   const facts = relationOf(factFiles(run.folder).facts);
   const [decide] = run.tasks('decide');
@@ -55,15 +60,20 @@ async function numberRows(database: Database, earlier: string, run: FrozenRun): 
       )
     : [];
   const kept = join(workLayout(run.folder).output(decide), keptName);
-  // A row that the second pass could not write is in quarantine.
-  const lost = join(exactly(run.folder), 'quarantine', '*.parquet');
+  const quarantine = parquetOf(join(exactly(run.folder), 'quarantine', '*.parquet'));
+  // What the second pass could not write counts nowhere until it is read again: then it is a row of the run that does.
+  await database.run(`
+    CREATE TABLE lost AS
+    SELECT f.id, shard, row_group, "row", language FROM ${facts} f
+    SEMI JOIN (SELECT * FROM ${quarantine} WHERE stage = ${quoted(writingStage)}) q USING (shard, row_group, "row")`);
   await database.run(`
     CREATE TABLE rows AS
     SELECT f.id, ${Number(least?.id ?? 0)}::BIGINT - row_number() OVER (ORDER BY f.id) AS kept_id,
       k.id IS NOT NULL AND q.shard IS NULL AS written
     FROM ${facts} f
+    ANTI JOIN lost ON lost.id = f.id
     LEFT JOIN ${relationOf(kept)} k ON k.id = f.id
-    LEFT JOIN (SELECT DISTINCT shard, row_group, "row" FROM ${parquetOf(lost)}) q
+    LEFT JOIN (SELECT DISTINCT shard, row_group, "row" FROM ${quarantine}) q
       ON q.shard = f.shard AND q.row_group = f.row_group AND q."row" = f."row"`);
 }
 
@@ -76,6 +86,7 @@ async function copyTables(database: Database, to: string, run: FrozenRun): Promi
   const numbered = (relation: string, more = '') =>
     `SELECT x.* REPLACE (r.kept_id AS id)${more} FROM ${relation} x JOIN rows r ON r.id = x.id`;
   await copy(numbered(relationOf(files.facts), ', r.written'), 'facts');
+  await copy('SELECT * EXCLUDE (id) FROM lost', basename(lostName, '.parquet'));
   for (const name of beside) {
     if ((await glob(`*/${name}.parquet`, { cwd: workLayout(run.folder).outputs('admit') })).length === 0)
       continue;

@@ -3,15 +3,15 @@ import { resolve } from 'node:path';
 import type { CurationReport } from '../../schemas/reports.ts';
 import type { Config } from '../config.ts';
 import { finishRun, type RunContext } from '../curate.ts';
-import type { AdmitTask } from '../curation/admit/plan.ts';
-import { planRun } from '../curation/plan/freeze.ts';
+import { type PartOfData, planRun } from '../curation/plan/freeze.ts';
 import { type FrozenRun, openRun, planExists, writePlan } from '../curation/plan/plan-files.ts';
 import { workLayout } from '../curation/tasks/layout.ts';
 import { writeJson } from '../run-folder.ts';
 import { appendFiles } from './append.ts';
 import { type DataSet, dataSetLayout, lockDataSet, openDataSet } from './data-set.ts';
 import { keepFacts, seenIdentities } from './keep-facts.ts';
-import { chooseUnread, readUnread } from './unread.ts';
+import { listsOf, readUnread } from './unread.ts';
+import { chooseUnread } from './unread-rows.ts';
 
 /** What became of one tick of a schedule. */
 export type Tick =
@@ -112,8 +112,10 @@ async function openIncrement(
   const seen = await seenIdentities(folder);
   const unread = what === 'unread' ? await readUnread(folder) : null;
   if (unread?.size === 0) return null;
-  const choose = (tasks: readonly AdmitTask[]) =>
-    unread ? chooseUnread(tasks, unread, seen) : tasks.filter(({ identity }) => !seen.has(identity));
+  const choose: PartOfData['choose'] = (tasks, rowsOf) =>
+    unread
+      ? chooseUnread(tasks, unread, { seen, lists: listsOf(config), rowsOf })
+      : tasks.filter(({ identity }) => !seen.has(identity));
   const part = { choose, earlier: increments.length > 0 ? earlier : undefined };
   const plan = await planRun(config, configPath, { part });
   if (!plan.tasks.some((task) => 'path' in task)) return null;

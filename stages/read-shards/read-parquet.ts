@@ -4,11 +4,9 @@ import { type OpenShard, openShard, type RowGroupFacts } from '../../schemas/par
 import type { StageContext } from '../../schemas/stage.ts';
 import { throwStorageError } from '../../schemas/storage/errors.ts';
 import { type PlannedColumn, planColumns } from './columns.ts';
-import { messageOf, type ReadOptions, refuseShard, type ShardReader, stage } from './reader.ts';
+import { messageOf, mostEntries, type ReadOptions, refuseShard, type ShardReader, stage } from './reader.ts';
 import { soundBatch } from './row-batch.ts';
 
-/** A corrupt row group of more rows than this is one entry of the quarantine. */
-const mostEntries = 1_000_000;
 /** Half of the memory is for pages, and a batch is closed well before it fills the rest. */
 const batchShare = 16;
 
@@ -115,7 +113,7 @@ function quarantineRest(
     detail: messageOf(error),
   };
   if (left < 1 || left > mostEntries || left > places.entriesLeft || !Number.isSafeInteger(left)) {
-    context.quarantine({ ...entry, row: null });
+    context.quarantine({ ...entry, row: null, firstRow: done });
     return;
   }
   places.entriesLeft -= left;

@@ -11,16 +11,12 @@ import { readParquet } from './read-parquet.ts';
 import { messageOf, type ReadOptions, refuseShard, type ShardReader, stage } from './reader.ts';
 import { addMember, isPartOfSample, type Sample, splitName, startSample, textsOf } from './samples.ts';
 import { hasTarEnd, readTarMembers } from './tar-members.ts';
+import { groupSamples, listOf, placeInTar } from './tar-rows.ts';
 
-/** A tar has no row groups: as many samples as this count as one. */
-const groupSamples = 1024;
 const memberShare = 8;
 const batchShare = 16;
 /** What an entry of the list of a tar's rows takes in memory. */
 const listedBytes = 256;
-
-/** The parquet file that lists a tar's rows, where there is one. */
-export const listOf = (tar: string): string => tar.replace(/\.tar$/i, '.parquet');
 
 /**
  * Reads a tar of samples: members of one name are a row. With a list of its rows beside it, those that weren't
@@ -68,12 +64,13 @@ async function* readSamples(
     }
     if (!(await hasTarEnd(path))) {
       const detail = `the tar has no end: it may be cut short after ${sample?.key ?? 'its start'}`;
-      refuseShard(context, path, 'cut-short', detail);
+      refuseShard(context, path, 'cut-short', detail, sample === null ? samples : samples + 1);
     } else if (samples === 0 && sample === null)
       refuseShard(context, path, 'empty-shard', 'the tar has no samples');
   } catch (error) {
     throwStorageError(error);
-    refuseShard(context, path, 'unreadable-shard', `${messageOf(error)}, after ${samples} whole samples`);
+    const detail = `${messageOf(error)}, after ${samples} whole samples`;
+    refuseShard(context, path, 'unreadable-shard', detail, sample === null ? samples : samples + 1);
     // What else the sample had is not known.
     if (sample !== null) sample.fault ??= { reason: 'cut-short', detail: 'the tar is unreadable after it' };
   }
@@ -93,18 +90,17 @@ function createBatches(shard: string, { kind, batchRows, memory }: ReadOptions, 
     /** Gives the batch that the sample completes. */
     add(sample: Sample): RecordBatch | null {
       const index = next++;
-      const row = index % groupSamples;
+      const place = placeInTar(index);
       const fault = sample.fault ?? unfetched(sample, kind);
       if (fault !== null) {
-        const rowGroup = Math.floor(index / groupSamples);
         const key = sample.key.slice(0, mostKeyBytes);
-        context.quarantine({ key, shard, rowGroup, row, stage, ...fault });
+        context.quarantine({ key, shard, ...place, stage, ...fault });
       } else {
         held.push({ sample, row: index });
         bytes += sample.image?.bytes.length ?? 0;
       }
       const isFull = held.length >= batchRows || bytes >= memory / batchShare;
-      return isFull || row === groupSamples - 1 ? flush() : null;
+      return isFull || place.row === groupSamples - 1 ? flush() : null;
     },
   };
 }
@@ -142,9 +138,9 @@ function sampleBatch(
     shard: { type: provenanceTypes.shard, values: rows.map(() => shard) },
     row_group: {
       type: provenanceTypes.row_group,
-      values: rows.map(({ row }) => Math.floor(row / groupSamples)),
+      values: rows.map(({ row }) => placeInTar(row).rowGroup),
     },
-    row: { type: provenanceTypes.row, values: rows.map(({ row }) => row % groupSamples) },
+    row: { type: provenanceTypes.row, values: rows.map(({ row }) => placeInTar(row).row) },
   });
 }
 

@@ -5,6 +5,9 @@ import type { StageContext } from '../../schemas/stage.ts';
 /** The stage's name, in the entries of the quarantine. */
 export const stage = 'read-shards';
 
+/** What couldn't be read of a row group is an entry of the quarantine a row, or one where it is more rows than this. */
+export const mostEntries = 1_000_000;
+
 /** What a reader of shards goes by. */
 export interface ReadOptions {
   readonly kind: Preset;
@@ -28,9 +31,15 @@ export type ShardReader = (
   context: StageContext,
 ) => AsyncGenerator<RecordBatch>;
 
-/** Hands a whole shard, or what is left of it, to the quarantine. */
-export function refuseShard(context: StageContext, shard: string, reason: string, detail: string): void {
-  context.quarantine({ key: null, shard, rowGroup: null, row: null, stage, reason, detail });
+/** Hands a whole shard, or what is left of it from a row on, to the quarantine. */
+export function refuseShard(
+  context: StageContext,
+  shard: string,
+  reason: string,
+  detail: string,
+  firstRow = 0,
+): void {
+  context.quarantine({ key: null, shard, rowGroup: null, row: null, firstRow, stage, reason, detail });
 }
 
 /** What an error says. */

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -12,7 +12,6 @@ import { type FrozenRun, openRun } from '../../pipeline/curation/plan/plan-files
 import { prepareRetry } from '../../pipeline/curation/retry.ts';
 import { statusOf } from '../../pipeline/curation/status.ts';
 import { explained } from '../../pipeline/curation/tasks/execute.ts';
-import { workLayout } from '../../pipeline/curation/tasks/layout.ts';
 import { inlineEngine } from '../../pipeline/engines/inline.ts';
 import { localEngine } from '../../pipeline/engines/local.ts';
 import { openProcesses } from '../../pipeline/engines/processes.ts';
@@ -24,8 +23,8 @@ import { temporaryFolder, writeSource } from '../support.ts';
 import { faultyProgram, outputsOf, sourceRows } from './conformance.ts';
 import type { Fault } from './faulty-worker.ts';
 import { childrenOf, isRunning } from './processes.ts';
+import { assay, ended, isAtWork, recordsIn, until } from './program.ts';
 
-const program = new URL('../../pipeline/cli/assay.js', import.meta.url).pathname;
 const random = createRandom('moments of faults');
 
 /** Mounts need root; a machine where they don't work says what isn't tested. */
@@ -59,51 +58,6 @@ async function wholeOutputs(run: string): Promise<Record<string, string>> {
   expect(await readdir(join(run, 'work'))).not.toContain('temporary');
   return outputsOf(run);
 }
-
-interface Ended {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly stdout: string;
-  /** What the log says, line by line. */
-  readonly said: readonly string[];
-}
-
-function assay(...args: readonly string[]) {
-  const child = spawn(process.execPath, [program, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-  });
-  let [stdout, stderr] = ['', ''];
-  child.stdout.on('data', (bytes) => {
-    stdout += bytes;
-  });
-  child.stderr.on('data', (bytes) => {
-    stderr += bytes;
-  });
-  const ended = new Promise<Ended>((resolve) => {
-    child.on('close', (code, signal) => {
-      const lines = stderr.split('\n').filter((line) => line.startsWith('{'));
-      resolve({ code, signal, stdout, said: lines.map((line) => String(JSON.parse(line).msg)) });
-    });
-  });
-  return { child, ended };
-}
-
-/** Waits until something holds, or the program has ended. */
-async function until(child: ChildProcess, holds: () => Promise<boolean>): Promise<void> {
-  while (child.exitCode === null && child.signalCode === null && !(await holds())) await delay(5);
-}
-
-async function ended(pids: readonly number[]): Promise<void> {
-  for (const pid of pids) while (await isRunning(pid)) await delay(20);
-}
-
-const recordsIn = async (run: string) => {
-  const phases = await readdir(join(run, 'work', 'done')).catch(() => []);
-  const names = await Promise.all(phases.map((phase) => readdir(join(run, 'work', 'done', phase))));
-  return names.flat().length;
-};
-const isAtWork = async (run: string) => (await readdir(workLayout(run).temporary).catch(() => [])).length > 0;
 
 beforeAll(async () => {
   folder = await temporaryFolder();
@@ -213,56 +167,6 @@ describe('a run whose process is killed or told to stop', () => {
       expect(await wholeOutputs(run)).toEqual(whole);
     },
   );
-});
-
-describe('a share, and a gallery, that are told to stop', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)('end on %s, and leave nothing', async (signal) => {
-    const run = join(folder, `share-${signal}`);
-    await freezeRun(config(), run, 'test.yaml');
-    const flags = ['--plan', run, '--task-index', '0', '--of', '2', '--workers', '1'];
-    const share = assay('run', ...flags);
-    const gallery = assay('gallery', join(folder, "[x]'=1/a'whole"), '--port', '0');
-    let url: string | undefined;
-    gallery.child.stdout.on('data', (text) => {
-      url ??= /http:\S+/.exec(String(text))?.[0];
-    });
-    // Until it waits for the other share, and the gallery has somebody to serve.
-    await until(share.child, async () => (await recordsIn(run)) >= 3 && !(await isAtWork(run)));
-    await until(gallery.child, async () => url !== undefined);
-    expect((await fetch(url ?? '')).status).toBe(200);
-    const children = await childrenOf(share.child);
-    const told = { SIGTERM: 143, SIGINT: 130 }[signal];
-    for (const { child } of [share, gallery]) process.kill(-(child.pid ?? 0), signal);
-    expect((await share.ended).code).toBe(told);
-    expect((await share.ended).said.at(-1)).toBe(`stopped; to go on: assay resume ${run}`);
-    expect((await gallery.ended).code).toBe(told);
-    for (const pid of children) expect(await isRunning(pid)).toBe(false);
-    expect(await isAtWork(run)).toBe(false);
-  });
-});
-
-describe('a data set whose process is told to stop', () => {
-  const grow = (set: string) =>
-    assay('schedule', '--config', join(folder, 'recipe.yaml'), '--out', set, '--once', '--workers', '2');
-
-  it('has no process left, and grows to the bytes of one that was not', async () => {
-    const [stopped, sound] = [join(folder, 'stopped-set'), join(folder, 'sound-set')];
-    const { child, ended: over } = grow(stopped);
-    const at = join(stopped, 'increments', '0001');
-    await until(child, () => isAtWork(at));
-    const children = await childrenOf(child);
-    expect(children.length).toBeGreaterThan(0);
-    for (const pid of children) process.kill(pid, 'SIGSTOP');
-    process.kill(-(child.pid ?? 0), 'SIGINT');
-    const { said, code } = await over;
-    expect(code).toBe(130);
-    expect(said).toEqual([expect.stringContaining('SIGINT'), 'stopped; to go on: the same command again']);
-    for (const pid of children) expect(await isRunning(pid)).toBe(false);
-    expect(await isAtWork(at)).toBe(false);
-    for (const set of [stopped, sound]) expect((await grow(set).ended).code).toBe(0);
-    expect(await outputsOf(stopped)).toEqual(await outputsOf(sound));
-    expect(await readdir(stopped)).not.toContain('increments.lock');
-  });
 });
 
 describe('what is told to stop', () => {

@@ -80,6 +80,7 @@ describe('the ledger', () => {
     const ledger = await openLedger(folder);
     const where = { shard: 's.parquet', rowGroup: 1, stage: 'read-shards', detail: 'x' };
     ledger.quarantine({ ...where, key: 'k', row: 4, reason: 'no-key' });
+    ledger.quarantine({ ...where, key: null, row: null, firstRow: 9, reason: 'unreadable-shard' });
     ledger.quarantine({ ...where, key: null, row: null, reason: 'unreadable-shard' });
     ledger.drop({ key: 'd', stage: 'mix-languages', reason: 'over-share', value: 'de' });
     const at = { shard: 's.parquet', rowGroup: 2, row: 7, language: 'fr', kept: 'k' };
@@ -87,11 +88,17 @@ describe('the ledger', () => {
     await ledger.close();
     expect(ledger.dropped()).toEqual([{ stage: 'mix-languages', reason: 'over-share', rows: 2 }]);
     expect(ledger.quarantined()).toEqual([{ stage: 'read-shards', reason: 'no-key', rows: 1 }]);
-    expect(ledger.quarantinedShards()).toBe(1);
+    expect(ledger.quarantinedShards()).toBe(2);
     const shard = await openShard(join(folder, 'quarantine', '00000.parquet'));
-    expect(shard.columns).toEqual(['key', 'shard', 'row_group', 'row', 'stage', 'reason', 'detail']);
-    const { row, reason } = await shard.readRowGroup(0, ['row', 'reason']);
-    expect([row?.[0], row?.[1] ?? null, reason?.[1]]).toEqual([4, null, 'unreadable-shard']);
+    const place = ['row_group', 'row', 'first_row'];
+    expect(shard.columns).toEqual(['key', 'shard', ...place, 'stage', 'reason', 'detail']);
+    const found = await shard.readRowGroup(0, [...place, 'reason']);
+    const entries = [0, 1, 2].map((i) => [...place, 'reason'].map((name) => found[name]?.[i] ?? null));
+    expect(entries).toEqual([
+      [1, 4, null, 'no-key'],
+      [1, null, 9, 'unreadable-shard'],
+      [1, null, 0, 'unreadable-shard'],
+    ]);
     const dropped = await openShard(join(folder, 'dropped', '00000.parquet'));
     const traces = ['kept_key', 'language', 'shard', 'row_group', 'row'];
     const values = await dropped.readRowGroup(0, traces);

@@ -1,29 +1,32 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseConfig } from '../../pipeline/config.ts';
 import { openDatabase } from '../../pipeline/curation/duplicates/database.ts';
 import { inlineEngine } from '../../pipeline/engines/inline.ts';
 import { localEngine } from '../../pipeline/engines/local.ts';
-import { retryIncrements, runIncrement, type Tick } from '../../pipeline/schedule/run-increment.ts';
+import { retryIncrements, runIncrement } from '../../pipeline/schedule/run-increment.ts';
 import { parquetOf } from '../../pipeline/sql-text.ts';
 import type { CurationReport } from '../../schemas/reports.ts';
 import { faultyProgram, sourceRows } from '../engines/conformance.ts';
 import type { Fault } from '../engines/faulty-worker.ts';
 import { quietRun } from '../engines/pool.ts';
 import { type SourceRow, temporaryFolder, writeSource } from '../support.ts';
+import { accounts, added } from './data-sets.ts';
 
 const program = new URL('../../pipeline/cli/assay.js', import.meta.url).pathname;
 
 let folder: string;
 let rows: SourceRow[];
 
-const recipe = (name: string, more = 'mix: {enabled: false}') => `seed: 3
+const recipe = (name: string, more = 'mix: {enabled: false}\nboilerplate: {enabled: false}') => `seed: 3
 input: {shards: ${JSON.stringify(join(folder, name))}, batchRows: 8}
 images: {minDeviation: 0, minEntropy: 0}
-boilerplate: {enabled: false}
 deduplicate: {near: false}
 output: {shardRows: 20}
 ${more}
@@ -52,20 +55,12 @@ async function missing(of: string, from: string): Promise<number> {
 
 const reportOf = async (name: string): Promise<CurationReport> =>
   JSON.parse(await readFile(join(set(name), 'report.json'), 'utf8'));
-const accounts = ({ read, kept, dropped, quarantined, quarantinedShards, reasons }: CurationReport) => ({
-  ...{ read, kept, dropped, quarantined, quarantinedShards },
-  reasons: [...reasons.dropped, ...reasons.quarantined],
-});
 const shardsOf = async (name: string) => {
   const found: Record<string, string> = {};
   for (const file of await readdir(join(set(name), 'shards'))) {
     found[file] = (await readFile(join(set(name), 'shards', file))).toString('base64');
   }
   return found;
-};
-const added = (tick: Tick) => {
-  if (tick.kind !== 'added') throw new Error(tick.why);
-  return tick;
 };
 
 /** A page in the middle of a shard that is overwritten: its footer and its size are what they were. */
@@ -75,6 +70,16 @@ async function breakPage(path: string): Promise<Buffer> {
   broken.fill(0x5a, Math.round(bytes.length * 0.55), Math.round(bytes.length * 0.65));
   await writeFile(path, broken);
   return bytes;
+}
+
+/** A port that nothing listens at. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('a port is expected');
+  return address.port;
 }
 
 async function writeInput(name: string): Promise<void> {
@@ -128,7 +133,7 @@ describe('a retry of a data set', () => {
   });
 
   it('brings back rows that ended every process, in both passes, and holds the mix over the whole', async () => {
-    await writeInput('crashing');
+    for (const name of ['crashing', 'unharmed']) await writeInput(name);
     const at = join(folder, 'faults');
     await mkdir(at);
     const faults: Fault[] = [
@@ -137,7 +142,7 @@ describe('a retry of a data set', () => {
     ];
     await writeFile(join(at, 'faults.json'), JSON.stringify(faults));
     process.env.ASSAY_TEST_FAULTS = at;
-    const mix = 'mix: {english: 1}';
+    const mix = 'mix: {english: 1}\nboilerplate: {mode: label}';
     const first = added(await grow('crashing', mix, localEngine({ workers: 1, program: faultyProgram })));
     delete process.env.ASSAY_TEST_FAULTS;
     const lost = first.report.reasons.quarantined.map(({ stage }) => stage).sort();
@@ -147,6 +152,16 @@ describe('a retry of a data set', () => {
     expect(again.read).toBe(first.report.quarantined);
     expect(report).toMatchObject({ read: 60, kept: 60, quarantined: 0, balanced: true });
     expect(report.mix.realised.english).toBe(1);
+    await grow('unharmed', mix);
+    expect(accounts(report)).toEqual(accounts(await reportOf('unharmed')));
+    // Nor does a later increment count any row twice.
+    for (const part of ['facts', 'texts']) {
+      const facts = parquetOf(join(set('crashing'), 'facts', '*', `${part}.parquet`));
+      const [kept] = await asked(
+        `SELECT count(DISTINCT id)::INT AS ids, count(*)::INT AS rows FROM ${facts}`,
+      );
+      expect([part, kept]).toEqual([part, { ids: 60, rows: 60 }]);
+    }
     const [counted] = await asked(
       `SELECT count(*)::INT AS rows, count(DISTINCT sha256)::INT AS hashes FROM ${relation('crashing', 'shards')}`,
     );
@@ -175,19 +190,41 @@ describe('a retry of a data set', () => {
       },
     });
     await expect(cut).rejects.toThrow('cut short');
-    const child = spawn(process.execPath, [program, 'retry', set('again'), '--workers', '1', '--json'], {
+    const port = await freePort();
+    const flags = ['--workers', '1', '--metrics-port', String(port), '--json'];
+    const child = spawn(process.execPath, [program, 'retry', set('again'), ...flags], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let said = '';
     child.stdout.on('data', (chunk) => {
       said += String(chunk);
     });
-    expect((await once(child, 'close'))[0]).toBe(0);
+    const closed = once(child, 'close');
+    let figures = '';
+    while (child.exitCode === null && !figures.includes('assay_tasks{')) {
+      const answer = await fetch(`http://127.0.0.1:${port}/metrics`).catch(() => null);
+      figures = (await answer?.text().catch(() => '')) ?? '';
+      await delay(10);
+    }
+    expect((await closed)[0]).toBe(0);
+    expect(figures).toContain(`assay_tasks{run="${join(set('again'), 'increments')}`);
     expect(JSON.parse(said)).toMatchObject({ read: 60, kept: 60, quarantined: 0, balanced: true });
   });
 });
 
 describe('a shard that a data set could not read', () => {
+  it('is one entry of the quarantine, however often it is tried', async () => {
+    await writeInput('other-columns');
+    const columnData = [{ name: 'picture', data: ['none', 'none'] }];
+    const bytes = new Uint8Array(parquetWriteBuffer({ columnData, rowGroupSize: 1 }));
+    await writeFile(join(folder, 'other-columns', 'c.parquet'), bytes);
+    const first = added(await grow('other-columns')).report;
+    expect(first).toMatchObject({ read: 60, kept: 60, quarantinedShards: 1 });
+    const again = added(await retry('other-columns'));
+    expect(again.added).toMatchObject({ read: 0, quarantinedShards: 1 });
+    expect(accounts(again.report)).toEqual(accounts(first));
+  });
+
   it('leaves the quarantine when it is another file, also by a run of the schedule', async () => {
     await writeInput('replaced');
     const shard = join(folder, 'replaced', 'b.parquet');

@@ -32,7 +32,7 @@ export interface AdmitTask {
   readonly name: string;
   /** The row groups from `from` up to, not including, `to`; all of the shard where absent. */
   readonly rowGroups?: { readonly from: number; readonly to: number };
-  /** The rows of its row group that alone are read; all where absent. */
+  /** The rows of its row group, or of its tar, that alone are read, in order and apart; all where absent. */
   readonly only?: readonly RowRange[];
   /** Rows that the footer promises; 0 where there is none. */
   readonly rows: number;
@@ -80,18 +80,19 @@ const cutInto =
   };
 
 /**
- * The part of a task that reads these rows of one of its row groups and no others; of the whole task's rows where its
- * shard has no row groups (`rowGroup` is null). Pure.
+ * The part of a task that reads these rows of one of its row groups, which has `rows`, and no others; of its tar's where
+ * `rowGroup` is null. Pure.
  */
 export function partOfTask(
   { path, name, identity, rowGroups }: AdmitTask,
   rowGroup: number | null,
   only: readonly RowRange[],
+  rows: number,
 ): Omit<AdmitTask, 'position'> {
   const shard = rowGroups === undefined ? identity : identity.slice(0, -endOfPart({ rowGroups }).length);
   const part = { only, ...(rowGroup === null ? {} : { rowGroups: { from: rowGroup, to: rowGroup + 1 } }) };
-  const rows = only.reduce((sum, [from, to]) => sum + to - from, 0);
-  return { identity: `${shard}${endOfPart(part)}`, path, name, ...part, rows };
+  const read = only.reduce((sum, [from, to]) => sum + Math.max(0, (to ?? rows) - from), 0);
+  return { identity: `${shard}${endOfPart(part)}`, path, name, ...part, rows: read };
 }
 
 /** Reads what a plan needs of a shard of a name. Throws only where the file can't be opened. */

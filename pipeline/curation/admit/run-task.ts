@@ -22,6 +22,7 @@ import { noImages, readsImages, rowsOfTheirOwn } from '../metadata-only.ts';
 import type { RowRange } from '../plan/tasks.ts';
 import { createSpool } from '../spool.ts';
 import { holdsImages, withoutImageBytes } from '../tasks/images.ts';
+import { countedRow, isAmong } from './part.ts';
 
 /** What a task came to, beside the files that it left. */
 export interface TaskResult {
@@ -36,7 +37,7 @@ export interface TaskResult {
 export interface TaskInput {
   readonly id: string;
   readonly parts: readonly ShardPart[];
-  /** The rows of their row groups that are read; all where absent. */
+  /** The rows of its row group, or of its tar, that are read; all where absent. */
   readonly only?: readonly RowRange[] | undefined;
 }
 
@@ -83,7 +84,7 @@ export function createTaskRunner(config: Config, teacher: () => Promise<Teacher 
     await mkdir(folder, { recursive: true });
     const source = {
       name: 'read-shards',
-      batches: rowsOf(readShards(parts, { ...input, memory: config.memory }, context), only),
+      batches: rowsOf(readShards(parts, { ...input, memory: config.memory }, context), { parts, only }),
     };
     const chain = chainStages(source, stages, context);
     const files = taskFiles(folder);
@@ -120,26 +121,18 @@ export function createTaskRunner(config: Config, teacher: () => Promise<Teacher 
 
 async function* rowsOf(
   batches: AsyncGenerator<RecordBatch>,
-  only: TaskInput['only'],
+  { parts, only }: Pick<TaskInput, 'parts' | 'only'>,
 ): AsyncGenerator<RecordBatch> {
   if (only === undefined) return yield* batches;
+  const isTar = parts.every(({ rowGroups }) => rowGroups === undefined);
   for await (const batch of batches) {
-    const rows = column(batch, 'row');
-    const wanted = Uint8Array.from(rows, (row) => (isAmong(Number(row), only) ? 1 : 0));
+    const [groups, rows] = [column(batch, 'row_group'), column(batch, 'row')];
+    const wanted = Uint8Array.from({ length: batch.numRows }, (_, i) =>
+      isAmong(countedRow(isTar, groups.get(i), rows.get(i)), only) ? 1 : 0,
+    );
     const indices = indicesWhere(wanted);
     if (indices.length > 0) yield takeRows(batch, indices);
   }
-}
-
-/** Whether a row is in one of the ranges, which are in order. */
-export function isAmong(row: number, ranges: readonly RowRange[]): boolean {
-  let [low, high] = [0, ranges.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((ranges[middle]?.[1] ?? 0) > row) high = middle;
-    else low = middle + 1;
-  }
-  return row >= (ranges[low]?.[0] ?? Number.POSITIVE_INFINITY);
 }
 
 /** Embeds and scores rows with a teacher that is opened when the first of them come. */

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import PQueue from 'p-queue';
 import { planBands } from '../../../models/duplicates/bands.ts';
+import { useStorage } from '../../../schemas/storage/open-storage.ts';
 import { shardNames } from '../../../stages/read-shards/keys.ts';
 import { type Config, configSchema } from '../../config.ts';
 import { UsageError } from '../../errors.ts';
@@ -70,13 +71,16 @@ export async function freezeRun(
 
 /** A part of a data set that earlier runs have read the rest of, and what they left. */
 export interface PartOfData {
-  /** Which of the tasks over all shards are run, or which parts of them. */
-  readonly choose: (tasks: readonly AdmitTask[]) => readonly Omit<AdmitTask, 'position'>[];
+  /** Which of the tasks over all shards are run, or which parts of them; `rowsOf` says how many rows a row group has. */
+  readonly choose: (
+    tasks: readonly AdmitTask[],
+    rowsOf: (path: string, group: number) => number,
+  ) => readonly Omit<AdmitTask, 'position'>[];
   readonly earlier: EarlierRuns | undefined;
 }
 
 /**
- * Plans a run of a recipe, over all of its shards or a part. Throws a {@link UsageError} when the recipe can't be run.
+ * Plans a run of a recipe, over all of its shards or a part, and reaches storage as it says from here on. Throws a {@link UsageError} when the recipe can't be run.
  */
 export async function planRun(
   given: Config,
@@ -85,6 +89,8 @@ export async function planRun(
 ): Promise<Plan> {
   // As it is read back: the same recipe has one hash, in whatever order its keys were given.
   const asked = configSchema.parse(given);
+  // A recipe may come from where no recipe is read: from a plan, or from a data set's manifest.
+  useStorage(asked.storage);
   const config = readsImages(asked) ? asked : withoutImages(asked);
   if (!config.input) throw new UsageError(`${configPath}: input.shards: required to curate`);
   const shards = await resolveInput(config.input, configPath);
@@ -92,9 +98,12 @@ export async function planRun(
   const { near, radius } = config.deduplicate;
   const radii = [...(near ? [radius] : []), ...(config.decontaminate ? [config.decontaminate.radius] : [])];
   const earlier = part?.earlier;
-  const whole = planTasks(await factsOf(shards));
+  const facts = await factsOf(shards);
+  const byPath = new Map(facts.map((one) => [one.path, one]));
+  const rowsOf = (path: string, group: number) => byPath.get(path)?.rowGroups[group]?.rows ?? 0;
+  const whole = planTasks(facts);
   const tasks = planRunTasks({
-    admit: (part ? part.choose(whole) : whole).map((task, position) => ({ ...task, position })),
+    admit: (part ? part.choose(whole, rowsOf) : whole).map((task, position) => ({ ...task, position })),
     earlierRows: earlier?.rows ?? 0,
     recipe: digestOf([recipeOfReading(config, files), version]),
     outcome: earlier

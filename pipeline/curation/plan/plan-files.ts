@@ -135,7 +135,7 @@ const detailSchema = z.strictObject({
   band: place.optional(),
   from: place.optional(),
   to: place.optional(),
-  only: z.array(z.tuple([place, place])).optional(),
+  only: z.array(z.tuple([place, place.nullable()])).optional(),
 });
 
 function taskOf(row: Record<string, unknown>): PlannedTask {

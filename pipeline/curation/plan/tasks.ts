@@ -30,12 +30,15 @@ export interface ReadTask extends Task {
   readonly path: string;
   readonly name: string;
   readonly rowGroups?: { readonly from: number; readonly to: number };
-  /** The rows [from, to) of its row group, or of a shard without any, that alone are read; all where absent. */
+  /** The rows of its row group, or of its tar, that alone are read, in order and apart; all where absent. */
   readonly only?: readonly RowRange[];
 }
 
-/** Rows from the first up to, not including, the second, counted within their row group. */
-export type RowRange = readonly [from: number, to: number];
+/**
+ * Rows from the first up to, not including, the second, or to the end where that is null; counted within their row group,
+ * or within their tar.
+ */
+export type RowRange = readonly [from: number, to: number | null];
 
 /** A task of the evaluation set, which is read beside the first pass. */
 export interface EvaluationTask extends Task {

@@ -1,10 +1,12 @@
 import { openShard } from '../../../schemas/parquet-reader.ts';
 import type { QuarantinedRow, StageContext } from '../../../schemas/stage.ts';
+import { mostEntries } from '../../../stages/read-shards/reader.ts';
 import type { ShardPart } from '../../../stages/read-shards.ts';
 import { ResumableError } from '../../errors.ts';
 import { type FileFacts, fileFacts } from '../../run-folder.ts';
+import { ownEntries } from '../admit/part.ts';
 import { readShardFacts } from '../admit/plan.ts';
-import { createTaskRunner, isAmong, type TaskResult } from '../admit/run-task.ts';
+import { createTaskRunner, type TaskResult } from '../admit/run-task.ts';
 import { type EvaluationSetFacts, evaluationIdentity } from '../duplicates/evaluation-set.ts';
 import { readEvaluation } from '../duplicates/settings.ts';
 import type { EvaluationTask, ReadTask } from '../plan/tasks.ts';
@@ -29,9 +31,8 @@ export const admitRows: TaskKind<ReadTask, AdmitResult> = async (context, task, 
   const hashed = isFirst && units.only === undefined ? fileFacts(task.path) : null;
   hashed?.catch(() => {});
   const { only } = task;
-  // The others are accounted for by the run that read them.
   const quarantine = (row: QuarantinedRow) => {
-    if (only === undefined || row.row === null || isAmong(row.row, only)) ledger.quarantine(row);
+    for (const own of ownEntries(task, row)) ledger.quarantine(own);
   };
   try {
     for (const { unit, how } of units.skip ?? []) await quarantineUnit(task, unit, how, { quarantine });
@@ -114,9 +115,6 @@ function partsOf(task: ReadTask, { skip = [], only }: Units): ShardPart[] {
   if (rowGroups === undefined) return units.map(() => ({ path, name }));
   return units.map((from) => ({ path, name, rowGroups: { from, to: from + 1 } }));
 }
-
-/** A row group of more rows than this is one entry of the quarantine. */
-const mostEntries = 1_000_000;
 
 async function quarantineUnit(
   { path, rowGroups }: ReadTask,

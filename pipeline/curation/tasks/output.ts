@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isAlive } from '../../is-alive.ts';
 import { makeFolder } from '../../run-folder.ts';
+import { syncFolder, syncOne } from '../../to-disk.ts';
 import type { Task } from '../plan/tasks.ts';
 import { workLayout } from './layout.ts';
 
@@ -125,22 +126,6 @@ async function writeDurably(path: string, text: string): Promise<void> {
   const file = await open(path, 'w');
   try {
     await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
-  const files = entries.filter((entry) => entry.isFile());
-  await Promise.all(files.map(({ parentPath, name }) => syncOne(join(parentPath, name))));
-  await syncOne(folder);
-}
-
-async function syncOne(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
     await file.sync();
   } finally {
     await file.close();

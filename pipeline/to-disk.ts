@@ -1,0 +1,20 @@
+import { open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Waits until a file is on the disk, or, of a folder, the names in it. */
+export async function syncOne(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Waits until a folder is on the disk, with the files in it and below it. */
+export async function syncFolder(folder: string): Promise<void> {
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
+  const files = entries.filter((entry) => entry.isFile());
+  await Promise.all(files.map(({ parentPath, name }) => syncOne(join(parentPath, name))));
+  await syncOne(folder);
+}
