@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { redact } from '../schemas/redact.ts';
 import { absoluteLocation, isS3 } from '../schemas/storage/locations.ts';
 import { streamObject } from '../schemas/storage/open-storage.ts';
 import { UsageError } from './errors.ts';
+import { syncOne, writeDurably } from './to-disk.ts';
 
 /** What a run's folder may hold: anything else in it isn't ours, and is never touched. */
 const ours = [
@@ -73,10 +74,14 @@ export async function writeJson(path: string, value: unknown): Promise<void> {
   await writeText(path, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** Writes a text file whole or not at all, without the secrets that may be in the text. */
+/** Writes a text file whole or not at all, and to the disk, without the secrets that may be in the text. */
 export async function writeText(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.partial`, redact(text));
-  await rename(`${path}.partial`, path);
+  const partial = `${path}.partial`;
+  // A link by that name would be written through.
+  await rm(partial, { force: true });
+  await writeDurably(partial, redact(text));
+  await rename(partial, path);
+  await syncOne(dirname(path));
 }
 
 /** One file of a manifest. */

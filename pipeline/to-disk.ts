@@ -18,3 +18,14 @@ export async function syncFolder(folder: string): Promise<void> {
   await Promise.all(files.map(({ parentPath, name }) => syncOne(join(parentPath, name))));
   await syncOne(folder);
 }
+
+/** Writes a file and waits until it is on the disk. */
+export async function writeDurably(path: string, text: string): Promise<void> {
+  const file = await open(path, 'w');
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

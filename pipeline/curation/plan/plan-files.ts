@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, rename, stat } from 'node:fs/promises';
+import { readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Float64, Int32, Utf8 } from 'apache-arrow';
 import { z } from 'zod';
@@ -9,6 +9,7 @@ import { openParquetWriter } from '../../../schemas/parquet-writer.ts';
 import { type Config, configSchema } from '../../config.ts';
 import { UsageError } from '../../errors.ts';
 import { assertOwnFolders } from '../../own-folders.ts';
+import { writeDurably } from '../../to-disk.ts';
 import { workLayout } from '../tasks/layout.ts';
 import { digestOf, endOfPart, isReadTask, type Phase, type PlannedTask, phases } from './tasks.ts';
 
@@ -204,13 +205,7 @@ export async function readTasks(path: string): Promise<PlannedTask[]> {
 export async function writePlan(folder: string, { tasks, ...plan }: Plan): Promise<void> {
   const layout = workLayout(folder);
   await writeTasks(layout.nextTasks, tasks);
-  const file = await open(`${layout.plan}.partial`, 'w');
-  try {
-    await file.writeFile(`${JSON.stringify(plan, null, 2)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await writeDurably(`${layout.plan}.partial`, `${JSON.stringify(plan, null, 2)}\n`);
   await rename(`${layout.plan}.partial`, layout.plan);
   await rename(layout.nextTasks, layout.tasks);
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { CurationReport } from '../../../schemas/reports.ts';
 import { assertOwnFolders } from '../../own-folders.ts';
 import { type FileFacts, fileFacts, makeFolder, writeJson } from '../../run-folder.ts';
+import { syncOne } from '../../to-disk.ts';
 import { version } from '../../version.ts';
 import { ledgerName, replayLedgerFile } from '../admit/ledger-file.ts';
 import type { TaskResult } from '../admit/run-task.ts';
@@ -163,7 +164,10 @@ export async function publish(run: FrozenRun, committed: string): Promise<void> 
   }
   const place = async (from: string, to: string) => {
     const partial = join(layout.temporary, temporaryName());
-    await link(from, partial).catch(() => copyFile(from, partial));
+    await link(from, partial).catch(async () => {
+      await copyFile(from, partial);
+      await syncOne(partial);
+    });
     await rename(partial, to);
   };
   for (const part of ['shards', 'lineage', 'quarantine', 'dropped']) {
@@ -178,8 +182,11 @@ export async function publish(run: FrozenRun, committed: string): Promise<void> 
     for (const name of await readdir(join(folder, part))) {
       if (!names.includes(name)) await rm(join(folder, part, name), { force: true });
     }
+    // What they were made of is cleared away after this.
+    await syncOne(join(folder, part));
   }
   for (const name of ['manifest.json', 'report.json']) await place(join(committed, name), join(folder, name));
+  await syncOne(folder);
 }
 
 /** Files of the first pass, and of what was decided, that may be of use once the run is done. */

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isAlive } from '../../is-alive.ts';
 import { makeFolder } from '../../run-folder.ts';
-import { syncFolder, syncOne } from '../../to-disk.ts';
+import { syncFolder, syncOne, writeDurably } from '../../to-disk.ts';
 import type { Task } from '../plan/tasks.ts';
 import { workLayout } from './layout.ts';
 
@@ -119,15 +119,5 @@ export async function removeAbandoned(folder: string): Promise<void> {
     if (host === hostname() && !isAlive(Number(pid))) {
       await rm(join(temporary, name), { recursive: true, force: true });
     }
-  }
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  const file = await open(path, 'w');
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }
