@@ -53,6 +53,7 @@ describe('the Python client', () => {
         const script = join(root, 'tests/feed/client_check.py');
         const { stdout } = await execute(python, [script, join(root, 'docs/clients'), feed.url]);
         const answer = JSON.parse(stdout);
+        expect(answer.patient).toEqual([20, 20]);
         expect(answer.numpy.map((keys: string[]) => keys.length)).toEqual([6, 6, 6]);
         // What it was given is what the feed selected.
         const first = await fetch(`${feed.url}/v1/batches?step=0&image=none`);
