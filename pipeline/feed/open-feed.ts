@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { Provider } from '../../models/executor.ts';
 import { openShard } from '../../schemas/parquet-reader.ts';
 import type { DecodingOptions } from '../../stages/images/each-image.ts';
 import { curatedFacts, type TeacherFacts } from '../../stages/read-curated.ts';
@@ -13,6 +14,7 @@ import { UsageError } from '../errors.ts';
 import { resolveShards } from '../inputs.ts';
 import { isAlive } from '../is-alive.ts';
 import { prepareRunFolder, writeJson } from '../run-folder.ts';
+import { openExecutorOf } from '../teacher.ts';
 import { version } from '../version.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { type LearnerSlot, openLearnerSlot } from './learner.ts';
@@ -119,6 +121,7 @@ export async function openFeed(config: Config, settings: FeedSettings): Promise<
     latest: journal.steps(),
     maxBytes: options.maxLearnerBytes,
     threads,
+    provider: providerOf(config, configPath),
     maxPixels,
     concurrency,
   });
@@ -177,6 +180,20 @@ export async function openFeed(config: Config, settings: FeedSettings): Promise<
       await journal.close();
       await unlock();
     },
+  };
+}
+
+/**
+ * What the recipe's learner runs on. Asked when there is one: a trainer that scores by itself needs none of the feed's.
+ * Another executor's learner is an ONNX graph too, which the processor runs.
+ */
+function providerOf(config: Config, path: string): () => Promise<Provider> {
+  const { executor, provider = 'cpu' } = config.compute;
+  if (executor !== 'onnx' || provider === 'cpu') return async () => 'cpu';
+  let opened: Provider | null = null;
+  return async () => {
+    opened ??= (await openExecutorOf(config, path)).provider;
+    return opened;
   };
 }
 
