@@ -122,10 +122,13 @@ describe('the Python client', () => {
       const { stdout } = await runPython(['-c', check, join(root, 'docs/clients/assay_client.py')]);
       expect(Number(stdout)).toBeGreaterThan(8);
       const guide = await readFile(join(root, 'docs/fine-tune.md'), 'utf8');
-      const [, snippet = ''] = /```python\n([\s\S]*?)```/.exec(guide) ?? [];
-      const path = join(folder, 'snippet.py');
-      await writeFile(path, snippet);
-      expect(Number((await runPython(['-c', check, path])).stdout)).toBe(5);
+      const snippets = [...guide.matchAll(/```python\n([\s\S]*?)```/g)].map(([, snippet = '']) => snippet);
+      expect(snippets).toHaveLength(4);
+      for (const [i, snippet] of snippets.entries()) {
+        const path = join(folder, `snippet-${i}.py`);
+        await writeFile(path, snippet);
+        expect(Number((await runPython(['-c', check, path])).stdout)).toBeGreaterThan(3);
+      }
     },
   );
 });
