@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Provider } from '../../models/executor.ts';
+import type { TowersFacts } from '../../models/siglip/open-towers.ts';
 import { openShard } from '../../schemas/parquet-reader.ts';
 import type { DecodingOptions } from '../../stages/images/each-image.ts';
 import { curatedFacts, type TeacherFacts } from '../../stages/read-curated.ts';
@@ -56,6 +57,8 @@ export interface FeedStatus {
     readonly step: number;
     readonly scale: number;
     readonly bias: number;
+    /** Where the two come from: `assumed` where neither the folder nor who put it says. */
+    readonly logits: TowersFacts['logits']['from'];
     readonly kind: string;
   } | null;
   /** Steps whose super-batches are held. */
@@ -166,7 +169,13 @@ export async function openFeed(config: Config, settings: FeedSettings): Promise<
         batch: distill.batch,
         method: distill.method,
         teacher,
-        learner: now && { step: now.step, scale: now.scale, bias: now.bias, kind: now.facts.kind },
+        learner: now && {
+          step: now.step,
+          scale: now.scale,
+          bias: now.bias,
+          logits: now.facts.logits.from,
+          kind: now.facts.kind,
+        },
         held: superBatches.held(),
         broken,
         residentBytes: process.memoryUsage.rss(),

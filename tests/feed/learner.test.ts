@@ -141,7 +141,8 @@ describe('the learner that a feed scores with', () => {
     const feed = await served(compute);
     try {
       const client = new Feed(feed.url, { retries: 0 });
-      await client.putLearner(0, await tarOf(model));
+      const put = await client.putLearner(0, await tarOf(model));
+      expect(put).toMatchObject({ learner: { step: 0, kind: 'siglip2', logits: 'assumed' } });
       expect(asked).toEqual([provider, provider]);
       expect((await client.batch(0)).numRows).toBe(6);
     } finally {
