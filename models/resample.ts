@@ -81,6 +81,21 @@ export function resampleRgb(
   return values;
 }
 
+/** Resizes an image to bytes, antialiased and rounded once: [height, width, 3]. */
+export function resampleToBytes(
+  image: RgbImage,
+  size: { readonly height: number; readonly width: number },
+  kernel: Kernel = 'bilinear',
+): Uint8Array {
+  const grid = { values: image.pixels, height: image.height, width: image.width, channels: 3 };
+  const { values } = resampleValues(grid, size, kernel);
+  const bytes = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i += 1) {
+    bytes[i] = Math.max(0, Math.min(255, Math.round(values[i] as number)));
+  }
+  return bytes;
+}
+
 /** Resizes a grid of vectors, such as position embeddings, antialiased. */
 export function resampleGrid(
   grid: Grid,
@@ -97,22 +112,7 @@ function resampleValues(
 ): Grid {
   const { channels } = source;
   const across = tapsOf(source.width, width, kernel);
-  const narrow = new Float32Array(source.height * width * channels);
-  for (let y = 0; y < source.height; y += 1) {
-    for (let x = 0; x < width; x += 1) {
-      const from = (y * source.width + (across.first[x] as number)) * channels;
-      const to = (y * width + x) * channels;
-      for (let c = 0; c < channels; c += 1) {
-        let sum = 0;
-        for (let k = 0; k < across.width; k += 1) {
-          sum +=
-            (across.weights[x * across.width + k] as number) *
-            (source.values[from + k * channels + c] as number);
-        }
-        narrow[to + c] = sum;
-      }
-    }
-  }
+  const narrow = channels === 3 ? narrowedRgb(source, width, across) : narrowed(source, width, across);
   const down = tapsOf(source.height, height, kernel);
   const row = width * channels;
   const values = new Float32Array(height * row);
@@ -128,4 +128,60 @@ function resampleValues(
     }
   }
   return { values, height, width, channels };
+}
+
+type Source = Omit<Grid, 'values'> & { readonly values: Float32Array | Uint8Array };
+
+/** A grid's rows at their new width. */
+function narrowed(
+  { values, height, width: from, channels }: Source,
+  width: number,
+  taps: Taps,
+): Float32Array {
+  const narrow = new Float32Array(height * width * channels);
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      const at = (y * from + (taps.first[x] as number)) * channels;
+      const to = (y * width + x) * channels;
+      for (let c = 0; c < channels; c += 1) {
+        let sum = 0;
+        for (let k = 0; k < taps.width; k += 1) {
+          sum += (taps.weights[x * taps.width + k] as number) * (values[at + k * channels + c] as number);
+        }
+        narrow[to + c] = sum;
+      }
+    }
+  }
+  return narrow;
+}
+
+/** {@link narrowed} of three channels, to the same bits: each weight is read once, and zeros at the end are passed over. */
+function narrowedRgb({ values, height, width: from }: Source, width: number, taps: Taps): Float32Array {
+  const narrow = new Float32Array(height * width * 3);
+  const used = Int32Array.from({ length: width }, (_, x) => {
+    let count = taps.width;
+    while (count > 1 && taps.weights[x * taps.width + count - 1] === 0) count -= 1;
+    return count;
+  });
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      let at = (y * from + (taps.first[x] as number)) * 3;
+      const end = x * taps.width + (used[x] as number);
+      let red = 0;
+      let green = 0;
+      let blue = 0;
+      for (let k = x * taps.width; k < end; k += 1) {
+        const weight = taps.weights[k] as number;
+        red += weight * (values[at] as number);
+        green += weight * (values[at + 1] as number);
+        blue += weight * (values[at + 2] as number);
+        at += 3;
+      }
+      const to = (y * width + x) * 3;
+      narrow[to] = red;
+      narrow[to + 1] = green;
+      narrow[to + 2] = blue;
+    }
+  }
+  return narrow;
 }

@@ -249,8 +249,10 @@ async function scoreTeacher(
   if (!config.teacher || !config.evaluation) return null;
   const path = await resolveTeacher(config.teacher, run.configPath, run);
   const teacher = await openTeacher(path, executor, config);
-  const set = await loadEvaluation(shards, teacher.imageSize, config.evaluation.images);
-  const scores = await evaluate(teacher, set, false, run.signal);
-  await teacher.dispose();
-  return scores;
+  try {
+    const set = await loadEvaluation(shards, teacher.imageSize, config.evaluation.images);
+    return await evaluate(teacher, set, false, run.signal);
+  } finally {
+    await teacher.dispose();
+  }
 }

@@ -1,7 +1,8 @@
 import type { RecordBatch } from 'apache-arrow';
 import PQueue from 'p-queue';
-import { decodeRgb, decodeRgbWhole } from '../models/images.ts';
+import { decodeRgbWhole } from '../models/images.ts';
 import { coordinatesOf, emptyPatches, writePatches } from '../models/naflex/patchify.ts';
+import { resampleToBytes } from '../models/resample.ts';
 import { selectColumns, withColumns } from '../schemas/batches.ts';
 import { listColumn } from '../schemas/columns.ts';
 import type { Stage } from '../schemas/stage.ts';
@@ -11,7 +12,7 @@ import type { ImageLayout } from './views/schedule.ts';
 /**
  * Lays the encoded `image` out as a trainer asks for it: `pixels` [side, side, 3] or `patches` [n, patch * patch * 3], 0
  * to 255, or NaFlex's `patches` [length, patch * patch * 3] in [-1, 1] with `patch_type` (1 a patch, 0 a pad), `yidx` and
- * `xidx`. Loses no row: an image that doesn't decode is grey, and told of.
+ * `xidx`. Resized as SigLIP 2 was trained: bilinearly, antialiased, from their full size. Loses no row: an image that doesn't decode is grey, and told of.
  */
 export function layOutImages(layout: ImageLayout, options: DecodingOptions): Stage {
   return {
@@ -49,7 +50,8 @@ async function squareColumns(
   const pixels = new Uint8Array(batch.numRows * size);
   await eachImage(batch, options, queue, async (bytes, row) => {
     pixels.fill(grey, row * size, (row + 1) * size);
-    pixels.set(await decodeRgb(bytes, { width: side, height: side }, options.maxPixels), row * size);
+    const image = await decodeRgbWhole(bytes, options.maxPixels);
+    pixels.set(resampleToBytes(image, { width: side, height: side }), row * size);
   });
   if (layout.kind === 'pixels') return { pixels: listColumn(pixels, size) };
   return { patches: listColumn(patchesOf(pixels, side, layout.patch), size) };

@@ -80,10 +80,13 @@ class Feed:
             return reader.read_all()
 
     def _ask(self, method, path, query=None, body=None, content_type=None):
-        """Asks; while nobody answers (the feed is being started again) or it is busy it asks again, until patience ends."""
+        """Asks; while nobody answers (the feed is being started again) or it is busy it asks again, until patience ends.
+
+        An answer may take longer than patience has: that counts from the first time that none came.
+        """
         headers = dict(self.headers, **({"Content-Type": content_type} if content_type else {}))
         query = {name: value for name, value in (query or {}).items() if value is not None}
-        until = time.monotonic() + self.patience
+        until = None
         while True:
             if hasattr(body, "seek"):
                 body.seek(0)
@@ -91,16 +94,19 @@ class Feed:
                 answer = requests.request(
                     method, self.url + path, params=query, data=body, headers=headers, timeout=self.timeout
                 )
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+                until = until or time.monotonic() + self.patience
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.5)
                 continue
             if answer.ok:
                 return answer
-            if answer.status_code == 503 and time.monotonic() < until:
-                time.sleep(0.5)
-                continue
+            if answer.status_code == 503:
+                until = until or time.monotonic() + self.patience
+                if time.monotonic() < until:
+                    time.sleep(0.5)
+                    continue
             try:
                 said = answer.json()["error"]
             except (ValueError, KeyError):

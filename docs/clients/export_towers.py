@@ -1,6 +1,6 @@
 """The two towers of a SigLIP or SigLIP 2 checkpoint as ONNX files, in the layout that Assay reads.
 
-    pip install torch transformers onnx onnxscript
+    pip install torch torchvision "transformers>=4.57" sentencepiece onnx onnxscript
     python export_towers.py google/siglip2-base-patch16-224 models/siglip2-base      # a name, or a folder of your own
 
 Writes config.json, preprocessor_config.json, tokenizer.json, assay.json (the scale and the bias), and
@@ -9,8 +9,11 @@ loop: export_towers(model, folder), and save_processor(processor, folder) once.
 """
 
 import argparse
+import contextlib
+import copy
 import json
 import math
+import shutil
 import warnings
 from pathlib import Path
 
@@ -29,9 +32,8 @@ class VisionTower(torch.nn.Module):
 
 class NaflexTower(VisionTower):
     def forward(self, pixel_values, pixel_attention_mask, spatial_shapes):
-        output = self.vision(
-            pixel_values=pixel_values, pixel_attention_mask=pixel_attention_mask, spatial_shapes=spatial_shapes
-        )
+        # In their places: transformers 4 has another name for the mask.
+        output = self.vision(pixel_values, pixel_attention_mask, spatial_shapes)
         return output.last_hidden_state, output.pooler_output
 
 
@@ -75,38 +77,57 @@ def export_towers(model, folder):
     """Writes a SiglipModel's or a Siglip2Model's towers, its config, scale and bias; the model is left as it was."""
     folder = Path(folder)
     (folder / "onnx").mkdir(parents=True, exist_ok=True)
-    trained, kept = model.training, model.config._attn_implementation
+    with evaluating(model):
+        model.config.save_pretrained(folder)
+        numbers = {"logitScale": math.exp(model.logit_scale.item()), "logitBias": model.logit_bias.item()}
+        (folder / "assay.json").write_text(json.dumps(numbers) + "\n")
+        export_vision(runnable(model.vision_model), model.config, folder / "onnx/vision_model.onnx")
+        text = model.config.text_config
+        tokens = torch.ones(2, text.max_position_embeddings, dtype=torch.int64, device=model.device)
+        tower = TextTower(runnable(model.text_model))
+        write(tower, {"input_ids": tokens}, {"input_ids": {0: torch.export.Dim.DYNAMIC}}, folder / "onnx/text_model.onnx")
+
+
+@contextlib.contextmanager
+def evaluating(model):
+    """Evaluates, and afterwards has each module as it was: a frozen tower of a model that trains evaluates anyway."""
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
-    model.config.save_pretrained(folder)
-    numbers = {"logitScale": math.exp(model.logit_scale.item()), "logitBias": model.logit_bias.item()}
-    (folder / "assay.json").write_text(json.dumps(numbers) + "\n")
-    vision, text = model.config.vision_config, model.config.text_config
-    kind = {"dtype": next(model.vision_model.parameters()).dtype, "device": model.device}
-    batch, dynamic = 2, torch.export.Dim.DYNAMIC
-    if model.config.model_type == "siglip2":
-        length = vision.num_patches
-        inputs = {
-            "pixel_values": torch.zeros(batch, length, vision.patch_size**2 * vision.num_channels, **kind),
-            "pixel_attention_mask": torch.ones(batch, length, dtype=torch.int64, device=model.device),
-            "spatial_shapes": torch.full((batch, 2), int(length**0.5), device=model.device),
-        }
-        inputs["pixel_attention_mask"][:, -1] = 0
-        axes = {0: dynamic, 1: dynamic}
-        shapes = {"pixel_values": axes, "pixel_attention_mask": axes, "spatial_shapes": {0: dynamic}}
-        embeddings = model.vision_model.embeddings
-        embeddings.resize_positional_embeddings = positions_of
-        try:
-            write(NaflexTower(model.vision_model), inputs, shapes, folder / "onnx/vision_model.onnx")
-        finally:
-            del embeddings.resize_positional_embeddings
-    else:
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def runnable(tower):
+    """The tower, or a float32 copy where it is in bfloat16, which ONNX Runtime has no operators for."""
+    is_brief = any(parameter.dtype == torch.bfloat16 for parameter in tower.parameters())
+    return copy.deepcopy(tower).float() if is_brief else tower
+
+
+def export_vision(tower, config, path):
+    vision, batch, dynamic = config.vision_config, 2, torch.export.Dim.DYNAMIC
+    sample = next(tower.parameters())
+    kind = {"dtype": sample.dtype, "device": sample.device}
+    if config.model_type != "siglip2":
         side = vision.image_size
         inputs = {"pixel_values": torch.zeros(batch, vision.num_channels, side, side, **kind)}
-        write(VisionTower(model.vision_model), inputs, {"pixel_values": {0: dynamic}}, folder / "onnx/vision_model.onnx")
-    tokens = torch.ones(batch, text.max_position_embeddings, dtype=torch.int64, device=model.device)
-    write(TextTower(model.text_model), {"input_ids": tokens}, {"input_ids": {0: dynamic}}, folder / "onnx/text_model.onnx")
-    model.train(trained)
-    model.config._attn_implementation = kept
+        return write(VisionTower(tower), inputs, {"pixel_values": {0: dynamic}}, path)
+    length = vision.num_patches
+    inputs = {
+        "pixel_values": torch.zeros(batch, length, vision.patch_size**2 * vision.num_channels, **kind),
+        "pixel_attention_mask": torch.ones(batch, length, dtype=torch.int64, device=sample.device),
+        "spatial_shapes": torch.full((batch, 2), int(length**0.5), device=sample.device),
+    }
+    inputs["pixel_attention_mask"][:, -1] = 0
+    axes = {0: dynamic, 1: dynamic}
+    shapes = {"pixel_values": axes, "pixel_attention_mask": axes, "spatial_shapes": {0: dynamic}}
+    tower.embeddings.resize_positional_embeddings = positions_of
+    try:
+        write(NaflexTower(tower), inputs, shapes, path)
+    finally:
+        del tower.embeddings.resize_positional_embeddings
 
 
 def write(tower, inputs, shapes, path):
@@ -125,9 +146,23 @@ def write(tower, inputs, shapes, path):
 
 
 def save_processor(processor, folder):
-    """Writes preprocessor_config.json and the tokenizer."""
+    """Writes preprocessor_config.json and the tokenizer. Raises where there is no tokenizer.json to be had."""
+    from transformers.utils import cached_file
+
     processor.image_processor.save_pretrained(folder)
     processor.tokenizer.save_pretrained(folder)
+    path = Path(folder) / "tokenizer.json"
+    if path.exists():
+        return
+    # SentencePiece's tokenizers, SigLIP's, save nothing but their own model, also where they came with the file.
+    source = processor.tokenizer.name_or_path
+    found = source and cached_file(source, path.name, _raise_exceptions_for_missing_entries=False)
+    if not found:
+        raise FileNotFoundError(
+            f"{source or 'the tokenizer'} has no tokenizer.json, which Assay reads in place of spiece.model: "
+            f"put the one of the published model (google/siglip-..., or onnx-community's) to {path}"
+        )
+    shutil.copyfile(found, path)
 
 
 if __name__ == "__main__":

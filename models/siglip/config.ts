@@ -60,19 +60,23 @@ const configSchema = z.looseObject({
     .prefault({}),
 });
 
+/** What a model was trained with where its folder doesn't say. */
+const half = channels.nullish().transform((values) => values ?? [0.5, 0.5, 0.5]);
+
 /** A size is one number, or a height and a width. */
 const sizeSchema = z.union([
   side.transform((length) => ({ height: length, width: length })),
   z.looseObject({ height: side, width: side }),
 ]);
 
+/** transformers 4.57 writes null for what a processor doesn't have, such as NaFlex's size. */
 const preprocessorSchema = z.looseObject({
-  size: sizeSchema.optional(),
-  patch_size: side.optional(),
-  max_num_patches: count.optional(),
-  resample: z.int().optional(),
-  image_mean: channels.default([0.5, 0.5, 0.5]),
-  image_std: channels.default([0.5, 0.5, 0.5]),
+  size: sizeSchema.nullish(),
+  patch_size: side.nullish(),
+  max_num_patches: count.nullish(),
+  resample: z.int().nullish(),
+  image_mean: half,
+  image_std: half,
 });
 
 /** What transformers 5 saves a processor in: the same, under a name. */

@@ -18,11 +18,9 @@ export async function prepareSiglip(folder: string, options: OpenOptions): Promi
   if (!files) {
     const suffix = precisionSuffixes[precision];
     const there = precisions.length === 0 ? 'there are no others' : `there are ${precisions.join(', ')}`;
-    const joint = (await isJoint(folder))
-      ? ': its model.onnx holds both towers in one, which is not read'
-      : '';
+    const advice = precisions.length === 0 ? await adviceFor(folder) : '';
     throw new Error(
-      `${folder}: no onnx/vision_model${suffix}.onnx with onnx/text_model${suffix}.onnx (${precision}; ${there})${joint}; docs/clients/export_towers.py makes the two of a checkpoint`,
+      `${folder}: no onnx/vision_model${suffix}.onnx with onnx/text_model${suffix}.onnx (${precision}; ${there})${advice}`,
     );
   }
   const beside = [
@@ -69,6 +67,12 @@ export async function prepareSiglip(folder: string, options: OpenOptions): Promi
     tokenize: (texts) => model.tokenize(texts, textTokens),
     startImages: (count) => startSiglip(model, count),
   };
+}
+
+/** What to do where a folder has no towers at all: the script makes those of fp32. */
+async function adviceFor(folder: string): Promise<string> {
+  const joint = (await isJoint(folder)) ? ': its model.onnx holds both towers in one, which is not read' : '';
+  return `${joint}; docs/clients/export_towers.py makes the two of a checkpoint, in fp32`;
 }
 
 /** Whether there is the one graph that `optimum-cli` makes of a model. */

@@ -203,8 +203,8 @@ export async function selectFrom(
 }
 
 /**
- * The open pairs by stratum, and how many are chosen of each: all together, or English and the rest apart. Where one
- * has too few pairs the other makes up for it.
+ * The open pairs by stratum, and how many are chosen of each: all together, or English and the rest apart, at the share
+ * of the mix or, where that is null, the open pairs' own. Where one has too few pairs the other makes up for it.
  */
 export function strataOf(
   open: Uint32Array,
@@ -214,7 +214,8 @@ export function strataOf(
   if (strata === 'none') return [{ rows: open, batch }];
   const inEnglish = open.filter((i) => languages[i] === 'en');
   const rest = open.filter((i) => languages[i] !== 'en');
-  const wanted = Math.max(Math.round(batch * english), batch - rest.length);
+  const share = english ?? inEnglish.length / open.length;
+  const wanted = Math.max(Math.round(batch * share), batch - rest.length);
   const fromEnglish = Math.min(wanted, inEnglish.length);
   return [
     { rows: inEnglish, batch: fromEnglish },

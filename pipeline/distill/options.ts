@@ -102,8 +102,8 @@ export const distillOptionsSchema = z.strictObject({
   /** Whether every pair of every super-batch is recorded in `offers.parquet`, with its losses: B / b times the selections. */
   recordOffers: z.boolean().default(true),
   sampling: z.enum(['gumbel', 'greedy']).default('gumbel'),
-  /** The share of English in every super-batch. */
-  english: z.number().min(0).max(1).default(0.9),
+  /** The share of English in every super-batch; null takes the rows as they come. */
+  english: z.number().min(0).max(1).nullable().default(0.9),
   /** Rows held at a time to shuffle the shards' order. */
   shuffleRows: z.int().positive().default(8192),
   training: trainingOptionsSchema.prefault({ steps: 300 }),

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
 import { z } from 'zod';
+import type { Provider } from '../../models/executor.ts';
 import type { PairModel } from '../../models/selection/pair-model.ts';
 import { type OpenTowers, openTowers, type TowersFacts } from '../../models/siglip/open-towers.ts';
 import { writeJson } from '../run-folder.ts';
@@ -46,6 +47,8 @@ export interface LearnerOptions {
   readonly latest: number;
   readonly maxBytes: number;
   readonly threads: number;
+  /** What it runs on, asked when one is opened; rejects in one line where that isn't there. */
+  readonly provider: () => Promise<Provider>;
   readonly maxPixels: number;
   readonly concurrency: number;
 }
@@ -60,8 +63,13 @@ const names = new Set([
   'tokenizer.json',
   'tokenizer_config.json',
   'model.safetensors',
+  'model.safetensors.index.json',
 ]);
-const graphName = /^onnx\/(vision|text)_model(_\w+)?\.onnx([._]data(_\d+)?)?$/;
+/** In `onnx/` or beside the config, as models are read elsewhere. */
+const graphName = /^(onnx\/)?(vision|text)_model(_\w+)?\.onnx([._]data(_\d+)?)?$/;
+/** The parts of weights, of which the scale and the bias are read. */
+const partName = /^model-\d{1,5}-of-\d{1,5}\.safetensors$/;
+const isOfModel = (name: string) => names.has(name) || graphName.test(name) || partName.test(name);
 const mostFiles = 64;
 /** Rows that are scored at a time: their decoded images are held. */
 const scoredRows = 64;
@@ -80,8 +88,10 @@ export async function openLearnerSlot(folder: string, options: LearnerOptions): 
   let scoring: Promise<unknown> = Promise.resolve();
   let count = 0;
 
-  const open = (name: string, logits: LearnerPut['logits']) =>
-    openTowers(join(folder, name), { threads: options.threads, logits });
+  const open = async (name: string, logits: LearnerPut['logits']) => {
+    const provider = await options.provider();
+    return openTowers(join(folder, name), { threads: options.threads, provider, logits });
+  };
   const saved = slotSchema.safeParse(jsonOf(await readFile(index, 'utf8').catch(() => '')));
   if (saved.success && saved.data.step > options.latest) {
     await rm(index);
@@ -190,7 +200,7 @@ async function unpack(tar: Readable, folder: string, maxBytes: number): Promise<
       if (bytes > maxBytes) throw new Refusal(413, `the learner has more than ${maxBytes} bytes`);
       if (files > mostFiles) throw new Refusal(422, `the tar has more than ${mostFiles} files`);
       // A model's folder has a README and more beside.
-      if (!names.has(name) && !graphName.test(name)) {
+      if (!isOfModel(name)) {
         entry.resume();
         continue;
       }

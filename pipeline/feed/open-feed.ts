@@ -3,6 +3,8 @@ import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import type { Provider } from '../../models/executor.ts';
+import type { TowersFacts } from '../../models/siglip/open-towers.ts';
 import { openShard } from '../../schemas/parquet-reader.ts';
 import type { DecodingOptions } from '../../stages/images/each-image.ts';
 import { curatedFacts, type TeacherFacts } from '../../stages/read-curated.ts';
@@ -13,6 +15,7 @@ import { UsageError } from '../errors.ts';
 import { resolveShards } from '../inputs.ts';
 import { isAlive } from '../is-alive.ts';
 import { prepareRunFolder, writeJson } from '../run-folder.ts';
+import { openExecutorOf } from '../teacher.ts';
 import { version } from '../version.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { type LearnerSlot, openLearnerSlot } from './learner.ts';
@@ -54,6 +57,8 @@ export interface FeedStatus {
     readonly step: number;
     readonly scale: number;
     readonly bias: number;
+    /** Where the two come from: `assumed` where neither the folder nor who put it says. */
+    readonly logits: TowersFacts['logits']['from'];
     readonly kind: string;
   } | null;
   /** Steps whose super-batches are held. */
@@ -119,6 +124,7 @@ export async function openFeed(config: Config, settings: FeedSettings): Promise<
     latest: journal.steps(),
     maxBytes: options.maxLearnerBytes,
     threads,
+    provider: providerOf(config, configPath),
     maxPixels,
     concurrency,
   });
@@ -163,7 +169,13 @@ export async function openFeed(config: Config, settings: FeedSettings): Promise<
         batch: distill.batch,
         method: distill.method,
         teacher,
-        learner: now && { step: now.step, scale: now.scale, bias: now.bias, kind: now.facts.kind },
+        learner: now && {
+          step: now.step,
+          scale: now.scale,
+          bias: now.bias,
+          logits: now.facts.logits.from,
+          kind: now.facts.kind,
+        },
         held: superBatches.held(),
         broken,
         residentBytes: process.memoryUsage.rss(),
@@ -177,6 +189,20 @@ export async function openFeed(config: Config, settings: FeedSettings): Promise<
       await journal.close();
       await unlock();
     },
+  };
+}
+
+/**
+ * What the recipe's learner runs on. Asked when there is one: a trainer that scores by itself needs none of the feed's.
+ * Another executor's learner is an ONNX graph too, which the processor runs.
+ */
+function providerOf(config: Config, path: string): () => Promise<Provider> {
+  const { executor, provider = 'cpu' } = config.compute;
+  if (executor !== 'onnx' || provider === 'cpu') return async () => 'cpu';
+  let opened: Provider | null = null;
+  return async () => {
+    opened ??= (await openExecutorOf(config, path)).provider;
+    return opened;
   };
 }
 

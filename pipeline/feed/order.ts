@@ -16,8 +16,8 @@ export interface HeldRow<T> extends RowPlace {
 export interface OrderOptions {
   /** B of a step. */
   readonly size: (step: number) => number;
-  /** The share of English in every super-batch. */
-  readonly english: number;
+  /** The share of English in every super-batch; null draws from all rows alike. */
+  readonly english: number | null;
   /** Rows held at a time, from which super-batches are drawn. */
   readonly shuffleRows: number;
 }
@@ -84,7 +84,7 @@ export function createOrder<T>(
 
   const sharesOf = () => {
     const size = options.size(step);
-    const english = Math.round(size * options.english);
+    const english = options.english === null ? 0 : Math.round(size * options.english);
     return { size, shares: [english, size - english] as const };
   };
   const closeReader = async () => {
@@ -97,6 +97,9 @@ export function createOrder<T>(
   const dropPools = () => {
     for (const pool of pools) dropHeld(pool.splice(0));
   };
+  /** Where all rows are drawn from alike nobody asks of which language they are. */
+  const englishOf = async (group: number) =>
+    options.english === null ? new Uint8Array(source.groups[group] ?? 0) : source.english(group);
   /** The next rows of the epoch; null at its end. */
   const take = async (withData: boolean): Promise<{ places: HeldRow<T>[]; english: Uint8Array } | null> => {
     while (begun === 0 || row >= (source.groups[groups[begun - 1] ?? 0] ?? 0)) {
@@ -105,7 +108,7 @@ export function createOrder<T>(
       row = 0;
     }
     const group = groups[begun - 1] ?? 0;
-    if (flags?.group !== group) flags = { group, english: await source.english(group) };
+    if (flags?.group !== group) flags = { group, english: await englishOf(group) };
     const end = Math.min(source.groups[group] ?? 0, row - (row % sliceRows) + sliceRows);
     const places = Array.from(
       { length: end - row },
@@ -139,7 +142,7 @@ export function createOrder<T>(
       const taken = await take(withData);
       if (taken === null) {
         if (isReady) return;
-        if (drawn === 0) throw new Refusal(409, shortageOf(pools, shares, size, source.groups));
+        if (drawn === 0) throw new Refusal(409, shortageOf(pools, shares, source.groups, options));
         // What is left can't fill a super-batch; kept for the next epoch it could meet itself in one.
         dropPools();
         [epoch, begun, row, drawn] = [epoch + 1, 0, 0, 0];
@@ -152,7 +155,8 @@ export function createOrder<T>(
         if ((shares[pool] ?? 0) > 0) pools[pool].push(place);
         else dropHeld([place]);
       });
-      dropHeld(boundPools(pools, shares, capacity, random));
+      // All rows alike make one part, which is drawn from before it is more than a slice over its capacity.
+      if (options.english !== null) dropHeld(boundPools(pools, shares, capacity, random));
     }
   };
   const draw = () => {
@@ -262,15 +266,21 @@ function takeAt<T>(items: T[], index: number): T {
 function shortageOf(
   pools: readonly unknown[][],
   shares: readonly number[],
-  size: number,
   groups: readonly number[],
+  { english }: Pick<OrderOptions, 'english'>,
 ): string {
-  const parts = ['English', 'non-English']
-    .map((name, i) => ({ name, wants: shares[i] ?? 0, has: pools[i]?.length ?? 0 }))
+  const parts = ['English ', 'non-English ']
+    .map((name, i) => ({
+      name: english === null ? '' : name,
+      wants: shares[i] ?? 0,
+      has: pools[i]?.length ?? 0,
+    }))
     .filter(({ wants, has }) => has < wants)
-    .map(({ name, wants, has }) => `${wants} ${name} rows, and the data has ${has}`);
+    .map(({ name, wants, has }) => `${wants} ${name}rows, and the data has ${has}`);
+  const size = shares.reduce((sum, share) => sum + share, 0);
   const rows = groups.reduce((sum, count) => sum + count, 0);
-  return `a super-batch of ${size} needs ${parts.join('; ')} (${rows} rows in all): make distill.superBatch smaller, or set distill.english to the data's own share`;
+  const other = english === null ? '' : ", or set distill.english to the data's own share, or to null";
+  return `a super-batch of ${size} needs ${parts.join('; ')} (${rows} rows in all): make distill.superBatch smaller${other}`;
 }
 
 function placesOf<T>(pool: readonly HeldRow<T>[]): number[] {

@@ -9,6 +9,7 @@ import { superBatchAt } from '../distill/options.ts';
 import { addGuard } from '../http/guard.ts';
 import { answerMetadata, selectedAnswer, selectionAnswer, superBatchAnswer } from './answers.ts';
 import { embeddingsOf } from './embeddings-body.ts';
+import { keepWhileAtWork } from './idle.ts';
 import type { OpenFeed } from './open-feed.ts';
 import { Refusal } from './refusal.ts';
 import { layoutOf, rankOf, readQuery, requestSchemas } from './requests.ts';
@@ -57,6 +58,7 @@ export function createFeedServer(feed: OpenFeed, { log, host, token }: ServerSet
       .code(404)
       .send({ error: `${request.method} ${request.url.split('?')[0]?.slice(0, 100)}: no such endpoint` }),
   );
+  app.addHook('onRequest', async (request, reply) => keepWhileAtWork(request.raw, reply.raw, idle));
   addGuard(app, { host, token });
   app.addHook('onRequest', async (request) => {
     // Here a link that is followed selects for good.

@@ -1,8 +1,8 @@
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { mostBytes } from '../../models/model-folder.ts';
+import { mostBytes, readJson } from '../../models/model-folder.ts';
 import { logitNames, partsSchema, readScalars } from '../../models/siglip/logits.ts';
 import { type Precision, precisionSuffixes } from '../../models/siglip/precisions.ts';
 import type { Progress } from '../progress.ts';
@@ -171,21 +171,19 @@ async function withGraphs(
   return found;
 }
 
+const whole = 'model.safetensors';
+const indexName = 'model.safetensors.index.json';
+
 /** Writes `assay.json` with the scale and the bias, where weights are there to read them from. */
 async function writeLogits(
   folder: string,
   repositories: readonly Repository[],
   hub: HubOptions,
 ): Promise<void> {
-  const [whole, index] = ['model.safetensors', 'model.safetensors.index.json'];
   const has = ({ files }: Repository, path: string) => files.some((file) => file.path === path);
-  const from = repositories.find((one) => has(one, whole) || has(one, index));
+  const from = repositories.find((one) => has(one, whole) || has(one, indexName));
   if (!from) return;
-  let parts: Readonly<Record<string, string>> = {};
-  if (!has(from, whole) && fileIn(from, index) !== null) {
-    const response = await request(addressOf(from, index, hub.endpoint), {}, hub);
-    parts = partsSchema.parse(await response.json()).weight_map;
-  }
+  const parts = has(from, whole) ? {} : await partsOf(folder, from, hub);
   const [t, b] = await Promise.all(
     logitNames.map(async (name) => {
       const path = parts[name] ?? whole;
@@ -195,6 +193,27 @@ async function writeLogits(
   if (t === null || t === undefined || b === null || b === undefined) return;
   const logits = { logitScale: Math.exp(t), logitBias: b };
   await writeFile(join(folder, 'assay.json'), `${JSON.stringify(logits, null, 2)}\n`);
+}
+
+/** Which part of a model's weights holds a tensor: by its index, a file as any other, which nobody needs afterwards. */
+async function partsOf(
+  folder: string,
+  from: Repository,
+  hub: HubOptions,
+): Promise<Readonly<Record<string, string>>> {
+  const index = fileIn(from, indexName);
+  if (index === null) return {};
+  const path = join(folder, indexName);
+  const url = addressOf(from, indexName, hub.endpoint);
+  await downloadFile(url, index.file, path, hub, () => {});
+  try {
+    return (await readJson(folder, indexName, partsSchema)).weight_map;
+  } catch (error) {
+    // Where it lies meanwhile says nothing: the hub has it so.
+    throw new Error((error as Error).message.replaceAll(path, url));
+  } finally {
+    await rm(path);
+  }
 }
 
 /** One value out of a safetensors file of a hub, of which a few bytes come. */

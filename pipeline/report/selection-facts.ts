@@ -90,7 +90,7 @@ async function offeredShares(query: Query, folder: string): Promise<Map<string, 
   const counted = await countedShares(folder);
   if (counted) return counted;
   const text = await readFile(join(folder, 'manifest.json'), 'utf8').catch(() => '{}');
-  const manifest = JSON.parse(text) as { data?: string; config?: { distill?: { english?: number } } };
+  const manifest = JSON.parse(text) as { data?: string; config?: { distill?: { english?: number | null } } };
   const english = manifest.config?.distill?.english;
   const shards = manifest.data ? await parquetFiles(join(manifest.data, 'shards')) : [];
   if (english === undefined || shards.length === 0) return null;
@@ -111,8 +111,15 @@ async function countedShares(folder: string): Promise<Map<string, number> | null
   );
 }
 
-/** Shares of languages in super-batches of `english` English, drawn from rows counted by language. */
-export function sharesOffered(rows: ReadonlyMap<string, number>, english: number): Map<string, number> {
+/** Shares of languages in super-batches of `english` English (null: as they come), drawn from rows counted by language. */
+export function sharesOffered(
+  rows: ReadonlyMap<string, number>,
+  english: number | null,
+): Map<string, number> {
+  if (english === null) {
+    const all = [...rows.values()].reduce((sum, n) => sum + n, 0);
+    return new Map([...rows].map(([language, n]) => [language, n / all]));
+  }
   const rest = [...rows].reduce((sum, [language, n]) => (language === 'en' ? sum : sum + n), 0);
   return new Map(
     [...rows].map(([language, n]) => [language, language === 'en' ? english : ((1 - english) * n) / rest]),

@@ -2,6 +2,8 @@
 
 import json
 import sys
+import types
+from unittest import mock
 
 import numpy as np
 
@@ -23,7 +25,25 @@ def embed(candidates):
     return unit(rows), unit(rows), 10.0, -10.0
 
 
+def patiently(error):
+    """The status, where a first answer broke off after it had taken longer than patience has."""
+    now, ask, tries = [0.0], assay_client.requests.request, []
+
+    def slow(*given, **named):
+        tries.append(given)
+        if len(tries) > 1:
+            return ask(*given, **named)
+        now[0] += 1000
+        raise error
+
+    clock = types.SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: None)
+    with mock.patch.object(assay_client, "time", clock), mock.patch.object(assay_client.requests, "request", slow):
+        return feed.status()["steps"]
+
+
 answer = {"numpy": [], "views": {}, "torch": None, "error": None}
+broken = (assay_client.requests.ConnectionError(), assay_client.requests.exceptions.ChunkedEncodingError())
+answer["patient"] = [patiently(error) for error in broken]
 for batch in assay_client.batches(feed, embed, steps=3):
     answer["numpy"].append(batch["key"])
 for batch in assay_client.batches(feed, embed, start=3, steps=4, views=True):

@@ -7,7 +7,6 @@
 
 import re
 import sys
-import types
 
 guide, clients, url, kind, *rest = sys.argv[1:] if len(sys.argv) > 4 else [*sys.argv[1:], "plain"]
 sys.path.insert(0, clients)
@@ -15,18 +14,21 @@ with open(guide, encoding="utf-8") as file:
     snippets = re.findall(r"```python\n(.*?)```", file.read(), re.DOTALL)
 
 
-def run(wanted, names):
+def run(wanted, names, **replaced):
     """Runs the guide's block that has `wanted` in it."""
     [snippet] = [one for one in snippets if wanted in one]
-    exec(compile(snippet.replace("http://127.0.0.1:8791", url), guide, "exec"), names)
+    for old, new in {"http://127.0.0.1:8791": url, **replaced}.items():
+        snippet = snippet.replace(old, new)
+    exec(compile(snippet, guide, "exec"), names)
 
 
-def plain():
+def plain(names):
+    """A learner of two layers, in the place of the guide's."""
     import torch
-    from torch.nn.functional import logsigmoid, normalize
+    from torch.nn.functional import normalize
 
     class Learner(torch.nn.Module):
-        def __init__(self):
+        def __init__(self, _):
             super().__init__()
             self.image, self.text = torch.nn.Linear(3, 8), torch.nn.Embedding(64, 8)
             self.logit_scale = torch.nn.Parameter(torch.tensor(2.3))
@@ -37,16 +39,12 @@ def plain():
             lengths = torch.tensor([len(text) % 64 for text in texts])
             return normalize(self.image(colours), dim=1), normalize(self.text(lengths), dim=1)
 
-    def sigmoid_loss(learner, pixels, texts):
-        images, texts = learner.embed(pixels, texts)
-        logits = images @ texts.T * learner.logit_scale.exp() + learner.logit_bias
-        return -logsigmoid((2 * torch.eye(len(images)) - 1) * logits).sum() / len(images)
-
-    return Learner(), sigmoid_loss
+    names["Learner"] = Learner
+    return "none"
 
 
 def siglip2(folder):
-    """Of a SigLIP 2 with the tokenizer of `folder`, small, for images of 256 pixels."""
+    """A checkpoint of a SigLIP 2 with the tokenizer of `folder`, small, for images of 256 pixels."""
     import tempfile
 
     from transformers import AutoTokenizer, SiglipConfig, SiglipModel
@@ -56,23 +54,45 @@ def siglip2(folder):
     config = SiglipConfig(
         text_config=dict(small, vocab_size=len(tokenizer)), vision_config=dict(small, image_size=256, patch_size=64)
     )
-    names = {}
-    run("class Learner", names)
-    with tempfile.TemporaryDirectory() as checkpoint:
-        SiglipModel(config).save_pretrained(checkpoint)
-        tokenizer.save_pretrained(checkpoint)
-        return names["Learner"](checkpoint), names["sigmoid_loss"]
+    checkpoint = tempfile.mkdtemp()
+    SiglipModel(config).save_pretrained(checkpoint)
+    tokenizer.save_pretrained(checkpoint)
+    return checkpoint
 
 
-def in_torch(learner, sigmoid_loss):
+def check_backward(names):
+    """In parts of 2 of 5 pairs the loss and every gradient are those of the whole batch at once."""
     import torch
+    from torch.nn.functional import logsigmoid
 
-    optimizer = torch.optim.AdamW(learner.parameters(), lr=0.01, weight_decay=0)
-    names = dict(
-        learner=learner, sigmoid_loss=sigmoid_loss, optimizer=optimizer, checkpoint=types.SimpleNamespace(step=0)
-    )
-    run("import torch\nfrom assay_client", names)
-    return names["loss"].item()
+    learner = names["Learner"](names["checkpoint"])
+    pixels = torch.randint(0, 256, (5, 256, 256, 3), dtype=torch.uint8).numpy()
+    texts = ["a cat", "two red dogs", "the sea", "an old house", "boats"]
+    images, captions = learner.embed(pixels, texts)
+    logits = images @ captions.T * learner.logit_scale.exp() + learner.logit_bias
+    whole = -logsigmoid((2 * torch.eye(5) - 1) * logits).sum() / 5
+    whole.backward()
+    expected = [parameter.grad for parameter in learner.parameters()]
+    learner.zero_grad()
+    in_twos = dict(names)
+    run("def backward", in_twos, **{"256": "2"})
+    loss = in_twos["backward"](learner, pixels, texts)
+    torch.testing.assert_close(torch.tensor(loss), whole.detach())
+    for parameter, gradient in zip(learner.parameters(), expected):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+    assert any(gradient is not None and gradient.abs().max() > 0 for gradient in expected)
+
+
+def in_torch(kind, *folder):
+    names = {}
+    run("def backward", names)
+    if kind == "siglip2":
+        run("class Learner", names)
+    names["checkpoint"] = siglip2(*folder) if kind == "siglip2" else plain(names)
+    check_backward(names)
+    replaced = {"google/siglip2-base-patch16-256": names["checkpoint"], '"cuda"': '"cpu"', "1e-5": "1e-2"}
+    run("import torch\nfrom assay_client", names, **replaced)
+    return names["loss"]
 
 
 def in_jax():
@@ -118,4 +138,4 @@ def in_jax():
     return float(names["loss"])
 
 
-print(in_jax() if kind == "jax" else in_torch(*(siglip2(*rest) if kind == "siglip2" else plain())))
+print(in_jax() if kind == "jax" else in_torch(kind, *rest))

@@ -61,12 +61,14 @@ describe('the order of the data', () => {
         fc.array(fc.integer({ min: 24, max: 600 }), { minLength: 1, maxLength: 5 }),
         fc.integer({ min: 0, max: 30 }),
         fc.integer({ min: 0, max: 30 }),
-        async (groups, before, skipped) => {
-          const whole = await drawn(createOrder(sourceOf(groups), options, 's'), before + skipped + 2);
-          const order = createOrder(sourceOf(groups), options, 's');
+        fc.constantFrom(0.5, null),
+        async (groups, before, skipped, english) => {
+          const mixed = { ...options, english };
+          const whole = await drawn(createOrder(sourceOf(groups), mixed, 's'), before + skipped + 2);
+          const order = createOrder(sourceOf(groups), mixed, 's');
           await drawn(order, before);
           const state = JSON.parse(JSON.stringify(order.state()));
-          const again = createOrder(sourceOf(groups), options, 's', state);
+          const again = createOrder(sourceOf(groups), mixed, 's', state);
           for (let i = 0; i < skipped; i += 1) await again.skip();
           expect(await drawn(again, 2)).toEqual(whole.slice(before + skipped));
         },
@@ -117,6 +119,21 @@ describe('the order of the data', () => {
     const [first, second] = [steps.slice(0, 4).flat(), steps.slice(4).flat()];
     for (const epoch of [first, second]) expect(new Set(epoch).size).toBe(120);
     expect(first).not.toEqual(second);
+  });
+
+  it('gives every row once an epoch where they are taken as they come, and asks for no language', async () => {
+    const source = sourceOf([300, 180, 120]);
+    const asked = {
+      ...source,
+      english: () => Promise.reject(new Error('a language was asked for')),
+    };
+    const order = createOrder(asked, { ...options, english: null, size: () => 30 }, 's');
+    const steps = await drawn(order, 40);
+    const [first, second] = [steps.slice(0, 20).flat(), steps.slice(20).flat()];
+    for (const epoch of [first, second]) expect(new Set(epoch).size).toBe(600);
+    expect(first).not.toEqual(second);
+    const small = createOrder(sourceOf([12]), { ...options, english: null, size: () => 30 }, 's');
+    await expect(small.next()).rejects.toThrow(/30 needs 30 rows, and the data has 12 \(12 rows in all\)/);
   });
 
   it('reads no data of what is passed by, and tells a shortage', async () => {

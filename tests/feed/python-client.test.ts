@@ -1,25 +1,15 @@
-import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { tableFromIPC } from 'apache-arrow';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { openTowers } from '../../models/siglip/open-towers.ts';
 import { writeCurated } from '../pipeline/curated-pool.ts';
 import { temporaryFolder } from '../support.ts';
+import { missing, python, runPython } from './python.ts';
 import { recipeOf, serve } from './served.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
 const models = join(root, 'tests/models/conformance');
-const execute = promisify(execFile);
-/** Where PyTorch and pyarrow are in an environment of their own, its interpreter. */
-const python = process.env.ASSAY_PYTHON ?? 'python3';
-
-const missing = async (modules: string): Promise<string | null> =>
-  execute(python, ['-c', `import ${modules}`]).then(
-    () => null,
-    (error: Error) => error.message.trim().split('\n').at(-1) ?? 'it failed',
-  );
 const pythonWhy = await missing('ast');
 const why = await missing('requests, pyarrow, numpy');
 const torchWhy = await missing('torch');
@@ -51,8 +41,9 @@ describe('the Python client', () => {
       const feed = await serve(folder, 'python', recipeOf('', views));
       try {
         const script = join(root, 'tests/feed/client_check.py');
-        const { stdout } = await execute(python, [script, join(root, 'docs/clients'), feed.url]);
+        const { stdout } = await runPython([script, join(root, 'docs/clients'), feed.url]);
         const answer = JSON.parse(stdout);
+        expect(answer.patient).toEqual([20, 20]);
         expect(answer.numpy.map((keys: string[]) => keys.length)).toEqual([6, 6, 6]);
         // What it was given is what the feed selected.
         const first = await fetch(`${feed.url}/v1/batches?step=0&image=none`);
@@ -89,7 +80,7 @@ describe('the Python client', () => {
         try {
           const args = ['tests/feed/guide_trainer.py', 'docs/fine-tune.md', 'docs/clients'];
           const paths = args.map((path) => join(root, path));
-          const { stdout } = await execute(python, [...paths, feed.url, ...kind]);
+          const { stdout } = await runPython([...paths, feed.url, ...kind]);
           expect(Number(stdout)).toBeGreaterThan(0);
           const status = await fetch(`${feed.url}/v1/status`);
           expect(await status.json()).toMatchObject({ step: 20, steps: 20 });
@@ -111,8 +102,8 @@ describe('the Python client', () => {
         'shutil.copytree(sys.argv[1], sys.argv[2])',
         'AutoModel.from_config(AutoConfig.from_pretrained(sys.argv[1])).save_pretrained(sys.argv[2])',
       ];
-      await execute(python, ['-c', save.join('\n'), join(models, 'naflex'), checkpoint]);
-      await execute(python, [join(root, 'docs/clients/export_towers.py'), checkpoint, out]);
+      await runPython(['-c', save.join('\n'), join(models, 'naflex'), checkpoint]);
+      await runPython([join(root, 'docs/clients/export_towers.py'), checkpoint, out]);
       const towers = await openTowers(out, { threads: 1 });
       expect(towers.facts).toMatchObject({
         kind: 'siglip2',
@@ -128,13 +119,16 @@ describe('the Python client', () => {
     'is one file that Python reads, and so is the trainer of the guide',
     async () => {
       const check = 'import ast, sys; print(len(ast.parse(open(sys.argv[1]).read()).body))';
-      const { stdout } = await execute(python, ['-c', check, join(root, 'docs/clients/assay_client.py')]);
+      const { stdout } = await runPython(['-c', check, join(root, 'docs/clients/assay_client.py')]);
       expect(Number(stdout)).toBeGreaterThan(8);
       const guide = await readFile(join(root, 'docs/fine-tune.md'), 'utf8');
-      const [, snippet = ''] = /```python\n([\s\S]*?)```/.exec(guide) ?? [];
-      const path = join(folder, 'snippet.py');
-      await writeFile(path, snippet);
-      expect(Number((await execute(python, ['-c', check, path])).stdout)).toBe(5);
+      const snippets = [...guide.matchAll(/```python\n([\s\S]*?)```/g)].map(([, snippet = '']) => snippet);
+      expect(snippets).toHaveLength(4);
+      for (const [i, snippet] of snippets.entries()) {
+        const path = join(folder, `snippet-${i}.py`);
+        await writeFile(path, snippet);
+        expect(Number((await runPython(['-c', check, path])).stdout)).toBeGreaterThan(3);
+      }
     },
   );
 });

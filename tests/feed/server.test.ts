@@ -401,7 +401,8 @@ describe("a learner's export that is put", () => {
     const { client } = await served();
     const table = await client.superBatch(0);
     const rows = [{ image: list(table, 'image')[0], text: 'a cat' }] as unknown as readonly FeedRow[];
-    const options = { latest: 9, maxBytes: 1e9, threads: 1, maxPixels: 1e6, concurrency: 1 };
+    const provider = async () => 'cpu' as const;
+    const options = { latest: 9, maxBytes: 1e9, threads: 1, provider, maxPixels: 1e6, concurrency: 1 };
     const slot = await openLearnerSlot(join(folder, newRun()), options);
     const tar = await exported();
     const put = (step: number) => slot.put(Readable.from([tar]), { step, logits: { scale: step, bias: 0 } });

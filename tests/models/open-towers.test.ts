@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -7,6 +7,7 @@ import { embedEncoded } from '../../models/teacher.ts';
 import { temporaryFolder } from '../support.ts';
 import { type ToyOptions, toy, toyColours, toyText, toyVision, writeToySiglip } from './toy-siglip.ts';
 
+const root = new URL('conformance', import.meta.url).pathname;
 let folder: string;
 beforeEach(async () => {
   folder = await temporaryFolder();
@@ -108,6 +109,29 @@ describe('towers of a Hugging Face folder', () => {
     await towers.dispose();
   });
 
+  it('of NaFlex are read as transformers 4.57 saves their processor, null where it has nothing', async () => {
+    await writeToySiglip(folder, { kind: 'naflex' });
+    const saved = await readFile(join(root, 'naflex-4.57/preprocessor_config.json'), 'utf8');
+    const sizes = { patch_size: toy.patchSize, max_num_patches: toy.sequenceLength };
+    const write = (value: object) =>
+      writeFile(join(folder, 'preprocessor_config.json'), JSON.stringify(value));
+    const nothing = { size: null, patch_size: null, max_num_patches: null, resample: null };
+    for (const preprocessor of [
+      { ...JSON.parse(saved), ...sizes },
+      { ...nothing, image_mean: null, image_std: null },
+    ]) {
+      await write(preprocessor);
+      const towers = await openTowers(folder);
+      expect(towers.facts.resolution).toEqual({
+        kind: 'naflex',
+        patchSize: toy.patchSize,
+        sequenceLength: toy.sequenceLength,
+      });
+      await towers.dispose();
+    }
+    expect(JSON.parse(saved)).toMatchObject({ size: null, resample: 2, patch_size: 16 });
+  });
+
   it('give an image the same embedding whatever it comes with', async () => {
     await writeToySiglip(folder, { kind: 'naflex' });
     const towers = await openTowers(folder, { batch: 3 });
@@ -194,7 +218,8 @@ describe('a folder that is not sound', () => {
   it('is refused without its files, naming those that are there', async () => {
     await refused(/config.json: no such file/);
     await writeToySiglip(folder);
-    await refused(/vision_model_fp16.onnx .*\(fp16; there are fp32\)/, { precision: 'fp16' });
+    await writeFile(join(folder, 'model.onnx'), 'both');
+    await refused(/text_model_fp16.onnx \(fp16; there are fp32\)$/, { precision: 'fp16' });
     await writeFile(join(folder, 'onnx', 'vision_model.onnx'), 'nothing');
     await refused(/vision_model.onnx: not an ONNX file/);
     await writeFile(join(folder, 'config.json'), '{"model_type": "clip"}');

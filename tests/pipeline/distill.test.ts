@@ -2,7 +2,7 @@ import { cp, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { InferenceSession } from 'onnxruntime-node';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { loadTowers } from '../../models/checkpoint.ts';
 import { type Config, parseConfig } from '../../pipeline/config.ts';
 import { curate, type RunContext } from '../../pipeline/curate.ts';
@@ -239,6 +239,33 @@ describe('a distillation', () => {
     await distill(other, join(folder, 'curated'), join(folder, 'distilled-other'), run());
     const changed = await read('distilled-other');
     expect(changed.map((bytes, i) => bytes === first[i])).toEqual([false, false, false]);
+  });
+
+  it('lets go of the teacher also when it is stopped while that is evaluated', async () => {
+    const stop = new AbortController();
+    const teacher = join(folder, 'distilled', 'export');
+    const create = InferenceSession.create;
+    let [opened, released] = [0, 0];
+    const spy = vi.spyOn(InferenceSession, 'create').mockImplementation(async (...given: unknown[]) => {
+      const session = await create.apply(InferenceSession, given as never);
+      if (!String(given[0]).startsWith(teacher)) return session;
+      opened += 1;
+      const release = session.release.bind(session);
+      session.release = async () => {
+        released += 1;
+        await release();
+      };
+      if (opened === 2) stop.abort(new Error('stopped'));
+      return session;
+    });
+    try {
+      const config = recipe(folder, `teacher: {checkpoint: ${teacher}}`);
+      const distilled = distill(config, join(folder, 'curated'), join(folder, 'aborted'), run(stop.signal));
+      await expect(distilled).rejects.toThrow('stopped');
+      expect([opened, released]).toEqual([2, 2]);
+    } finally {
+      spy.mockRestore();
+    }
   });
 
   it('says what it needs', async () => {

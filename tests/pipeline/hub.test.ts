@@ -46,7 +46,8 @@ async function startHub(repositories: Record<string, Files>) {
     }
     const body = repository[file ?? ''];
     if (!body) return response.writeHead(404).end();
-    if (special && big(file ?? '')) return special(request, response, body);
+    if (special && (big(file ?? '') || file?.endsWith('.index.json')))
+      return special(request, response, body);
     // Large files are elsewhere, as on the real one.
     if (big(file ?? '') && !path.startsWith('/cdn/')) {
       return response.writeHead(302, { location: `/cdn/${name}/${file}` }).end();
@@ -200,9 +201,40 @@ describe('a model of a hub', () => {
         [part]: weights(),
       },
     });
-    const towers = await openTowers(await download());
+    const at = await download();
+    const towers = await openTowers(at);
     expect(towers.facts.logits).toMatchObject({ bias: -7, from: 'assay.json' });
     await towers.dispose();
+    expect(await readdir(at)).not.toContain('model.safetensors.index.json');
+  });
+
+  it.each([
+    ['cut short', '{"weight_map": {', null, /not JSON$/],
+    ['of another shape', '{"weight_map": {"logit_scale": 3}}', null, /weight_map.logit_scale: .*string/],
+    [
+      'of other bytes than the hub said',
+      '{"weight_map": {}}',
+      '{"weight_map": []}',
+      /git hash is .* the hub/,
+    ],
+    ['longer than the hub said', '{"weight_map": {}}', '{"weight_map": {}} ', /more than the 18 bytes/],
+  ])('whose index of weights is %s is refused in one line', async (_, listed, sent, pattern) => {
+    await hub.close();
+    const index = 'model.safetensors.index.json';
+    hub = await startHub({ 'acme/toy': { ...files, [index]: Buffer.from(listed) } });
+    hub.answer((request, response, body) => {
+      if (request.url?.endsWith(index)) response.end(sent ?? body);
+      else sendPart(request, response, body);
+    });
+    const error = await download().then(
+      () => null,
+      (thrown: Error) => thrown,
+    );
+    expect(error?.message).toMatch(pattern);
+    expect(error?.message).toMatch(
+      /^http:\/\/127.0.0.1:\d+\/acme\/toy\/resolve\/c{40}\/model.safetensors.index.json: /,
+    );
+    expect(error?.message).not.toContain('\n');
   });
 
   it('goes on where a connection broke', async () => {

@@ -70,5 +70,6 @@ describe('parts of a page', () => {
     expect(shares.get('en')).toBe(0.7);
     expect(shares.get('de')).toBeCloseTo(0.1, 12);
     expect(shares.get('fr')).toBeCloseTo(0.2, 12);
+    expect([...sharesOffered(rows, null).values()]).toEqual([0.1, 0.3, 0.6]);
   });
 });
