@@ -20,7 +20,7 @@ import { version } from '../version.ts';
 import { type Journal, openJournal } from './journal.ts';
 import { type LearnerSlot, openLearnerSlot } from './learner.ts';
 import type { FeedOptions } from './options.ts';
-import { createOrder, type OrderOptions } from './order.ts';
+import { createOrder, type OrderOptions, orderVersion } from './order.ts';
 import { openOrderStates } from './order-states.ts';
 import { createParquetKeeper } from './parquet-keeper.ts';
 import { type FeedRow, openRows } from './rows.ts';
@@ -80,7 +80,7 @@ export interface FeedSettings {
   readonly log: Logger;
 }
 
-const identitySchema = z.object({ recipe: z.string(), data: z.string() });
+const identitySchema = z.object({ recipe: z.string(), data: z.string(), order: z.int().default(1) });
 
 /**
  * Opens a fine-tune's feed over the curated shards in `data`, where it was left: its state lies in `work` of the folder
@@ -98,6 +98,7 @@ export async function openFeed(config: Config, settings: FeedSettings): Promise<
   const unlock = await prepareFolder(out, settings, {
     recipe: digestOf(decidingOf(config)),
     data: await shapeOf(shards),
+    order: orderVersion,
   });
   const { steps } = distill.training;
   const journal = await openJournal(join(work, 'selections.journal'), settings.from);
@@ -271,6 +272,11 @@ async function prepareFolder(
     throw new UsageError(`--out: ${out} is served by process ${holder}: stop it, or choose another folder`);
   }
   if (kept.success && !fresh) {
+    if (kept.data.order !== identity.order) {
+      throw new UsageError(
+        `--out: ${out} holds a fine-tune whose data come in the order of another version of Assay: go on with that one, or start over with --fresh`,
+      );
+    }
     const other =
       kept.data.recipe !== identity.recipe ? configPath : kept.data.data !== identity.data ? data : null;
     if (other !== null) {

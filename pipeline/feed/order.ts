@@ -62,6 +62,9 @@ export interface Order<T> {
 
 const sliceRows = 256;
 
+/** Which order this is: another one gives other super-batches of the same seed and data. */
+export const orderVersion = 2;
+
 /**
  * The order in which a seed draws super-batches from row groups: each epoch takes the row groups in an order of its
  * own, rows wait in a bounded shuffle buffer, and every super-batch has the same share of English. It goes on from any
@@ -139,6 +142,8 @@ export function createOrder<T>(
     for (;;) {
       const isReady = pools.every((pool, i) => pool.length >= (shares[i] ?? 0));
       if (isReady && pools[0].length + pools[1].length >= capacity) return;
+      // Not before more is read: what of a slice is over the capacity is drawn from first.
+      dropHeld(boundPools(pools, shares, capacity, random));
       const taken = await take(withData);
       if (taken === null) {
         if (isReady) return;
@@ -155,8 +160,6 @@ export function createOrder<T>(
         if ((shares[pool] ?? 0) > 0) pools[pool].push(place);
         else dropHeld([place]);
       });
-      // All rows alike make one part, which is drawn from before it is more than a slice over its capacity.
-      if (options.english !== null) dropHeld(boundPools(pools, shares, capacity, random));
     }
   };
   const draw = () => {

@@ -136,6 +136,19 @@ describe('the order of the data', () => {
     await expect(small.next()).rejects.toThrow(/30 needs 30 rows, and the data has 12 \(12 rows in all\)/);
   });
 
+  it('leaves no row out for the size of its buffer, where the shares are those of the data', async () => {
+    const groups = [300, 180, 120];
+    const inEpoch = async (english: number, size: number) => {
+      const order = createOrder(sourceOf(groups), { ...options, english, size: () => size }, 's');
+      const rows: string[] = [];
+      while (order.state().epoch === 0) rows.push(...(await order.next()).rows);
+      return new Set(rows.slice(0, -size)).size;
+    };
+    // Two in three of 600.
+    expect(await inEpoch(1, 40)).toBe(400);
+    expect(await inEpoch(2 / 3, 30)).toBe(600);
+  });
+
   it('reads no data of what is passed by, and tells a shortage', async () => {
     const source = sourceOf([300, 300]);
     const order = createOrder(source, options, 's');

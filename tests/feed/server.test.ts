@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -256,6 +256,10 @@ describe('selections', () => {
     await expect(serve(folder, run, recipeOf('  sampling: greedy'))).rejects.toThrow(
       /began with another recipe.yaml/,
     );
+    const identity = join(run, 'work', 'feed.json');
+    const { order: _, ...earlier } = JSON.parse(await readFile(identity, 'utf8'));
+    await writeFile(identity, JSON.stringify(earlier));
+    await expect(serve(folder, run, recipeOf())).rejects.toThrow(/order of another version of Assay/);
   });
 });
 
