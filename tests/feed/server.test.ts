@@ -256,7 +256,7 @@ describe('selections', () => {
     await expect(serve(folder, run, recipeOf('  sampling: greedy'))).rejects.toThrow(
       /began with another recipe.yaml/,
     );
-    const identity = join(run, 'work', 'feed.json');
+    const identity = join(folder, run, 'work', 'feed.json');
     const { order: _, ...earlier } = JSON.parse(await readFile(identity, 'utf8'));
     await writeFile(identity, JSON.stringify(earlier));
     await expect(serve(folder, run, recipeOf())).rejects.toThrow(/order of another version of Assay/);
