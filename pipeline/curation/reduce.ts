@@ -119,7 +119,7 @@ export async function reduceFacts(
     CREATE TABLE available AS SELECT id, language, draw, coalesce(${isWritten}, false) AS written
     FROM grouped WHERE ${isTaken} OR ${isWritten}`);
   const { balance = null } = options;
-  const balanced = balance && (await balanceRows(database, balance));
+  const balanced = balance && (await balanceRows(database, balance, folder));
   await database.run(
     balance?.mode === 'drop'
       ? `CREATE VIEW wanted AS SELECT a.* FROM available a LEFT JOIN unbalanced u USING (id)

@@ -180,7 +180,7 @@ const options = balanceOptionsSchema.parse({
 });
 
 /** Files of terms as the tasks of a run leave them: a folder a task, whose rows are numbered from 0. */
-async function unbalanced(rows: readonly Row[], files: number, asked = options) {
+async function unbalanced(rows: readonly Row[], files: number, asked = options, atOnce?: number) {
   const folder = await temporaryFolder();
   const named = new Map<bigint, Row>();
   for (let f = 0; f < files; f += 1) {
@@ -221,7 +221,7 @@ async function unbalanced(rows: readonly Row[], files: number, asked = options) 
     }
   });
   const terms = { glob: join(folder, '*', 'terms.parquet'), tasks: join(folder, 'plan.parquet') };
-  const plan = await balanceRows(database, { ...asked, terms });
+  const plan = await balanceRows(database, { ...asked, terms }, folder, atOnce);
   const found = await database.rows('SELECT * FROM unbalanced');
   database.close();
   return {
@@ -276,11 +276,13 @@ describe('balancing over a data set', () => {
     expect([...found.dropped.values()][0]).toMatch(/^draw 0\.\d{4}, [1-3] terms?$/);
   });
 
-  it('is the same for any order of the rows and any split of their files', async () => {
+  it('is the same for any order of the rows, any split of their files and any number at once', async () => {
     const one = await unbalanced(rows, 1);
-    const other = await unbalanced([...rows].reverse(), 3);
-    expect([...other.dropped].sort()).toEqual([...one.dropped].sort());
-    expect(other.plan).toEqual(one.plan);
+    for (const atOnce of [undefined, 100]) {
+      const other = await unbalanced([...rows].reverse(), 3, options, atOnce);
+      expect([...other.dropped].sort()).toEqual([...one.dropped].sort());
+      expect(other.plan).toEqual(one.plan);
+    }
   });
 
   it('thins out rows of frequent terms, and leaves rare ones all', async () => {

@@ -1,5 +1,8 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type BalancePlan, planBalance, type TermHistogram } from '../../../stages/balance/plan.ts';
 import type { BalanceOptions } from '../../../stages/balance-terms.ts';
+import { exactly, parquetOf, quoted } from '../../sql-text.ts';
 import { type Database, type RowFiles, relationOf } from '../duplicates/database.ts';
 
 /** What is balanced, and by which files of terms (parquet: id, balance_draw, terms). */
@@ -7,12 +10,21 @@ export interface BalanceSearch extends Omit<BalanceOptions, 'enabled'> {
   readonly terms: RowFiles;
 }
 
+/** Rows whose terms are multiplied at a time: DuckDB doesn't spill lists while it gathers them. */
+const rowsAtOnce = 1_000_000;
+
 /**
  * Balances the rows of the view `available` (id, language): counts the terms of each language over all of them, plans
  * the thresholds, and makes the table `unbalanced` (id, draw, probability, matched) of the rows that are not drawn.
- * DuckDB spills what its memory doesn't hold; no order of the rows makes a difference.
+ * DuckDB spills to `folder` what its memory doesn't hold; no order of the rows makes a difference, nor how many of them
+ * are looked at `atOnce`.
  */
-export async function balanceRows(database: Database, search: BalanceSearch): Promise<BalancePlan> {
+export async function balanceRows(
+  database: Database,
+  search: BalanceSearch,
+  folder: string,
+  atOnce = rowsAtOnce,
+): Promise<BalancePlan> {
   const { termsMinRows, termsMinInformation } = search;
   await database.run(`
     CREATE VIEW candidate_terms AS SELECT id, language, unnest(terms) AS term
@@ -37,19 +49,40 @@ export async function balanceRows(database: Database, search: BalanceSearch): Pr
       appender.endRow();
     }
   });
-  // Factors are multiplied in the order of their size: a product in any other order may differ in its last bit.
-  const product = 'list_reduce(list_sort(list(1 - t / greatest(matches, t))), lambda a, b: a * b)';
+  await multiplyTerms(database, folder, atOnce);
   const probability = `coalesce(1 - product, ${search.unmatched === 'keep' ? 1 : 0})`;
   await database.run(`
     CREATE TABLE unbalanced AS SELECT id, draw, ${probability} AS probability, coalesce(matched, 0)::INT AS matched
     FROM (SELECT id, balance_draw AS draw FROM ${relationOf(search.terms)} JOIN available USING (id))
-    LEFT JOIN (SELECT id, count(*) AS matched, ${product} AS product
-               FROM candidate_terms JOIN terms USING (language, term) JOIN thresholds USING (language)
-               GROUP BY id) USING (id)
+    LEFT JOIN products USING (id)
     WHERE draw >= probability`);
   await database.run('DROP VIEW candidate_terms');
-  for (const table of ['words', 'terms', 'thresholds']) await database.run(`DROP TABLE ${table}`);
+  for (const table of ['words', 'terms', 'thresholds', 'products']) await database.run(`DROP TABLE ${table}`);
   return plan;
+}
+
+/** Makes the table `products` (id, matched, product) of the rows that have terms: of what each of them leaves of a row. */
+async function multiplyTerms(database: Database, folder: string, atOnce: number): Promise<void> {
+  await database.run('CREATE TABLE products (id BIGINT, matched BIGINT, product DOUBLE)');
+  const factors = `SELECT id, 1 - t / greatest(matches, t) AS factor
+    FROM candidate_terms JOIN terms USING (language, term) JOIN thresholds USING (language)`;
+  // Factors are multiplied in the order of their size: a product in any other order may differ in its last bit.
+  const multiply = (from: string) =>
+    database.run(`
+      INSERT INTO products
+      SELECT id, count(*), list_reduce(list_sort(list(factor)), lambda a, b: a * b) FROM ${from} GROUP BY id`);
+  const [{ rows = 0 } = {}] = await database.rows('SELECT count(*) AS rows FROM available');
+  const parts = Math.ceil(Number(rows) / atOnce);
+  if (parts <= 1) return multiply(`(${factors})`);
+  const at = join(folder, 'factors');
+  await mkdir(at);
+  await database.run(`
+    COPY (SELECT *, (hash(id) % ${parts})::INT AS part FROM (${factors}))
+    TO ${quoted(at)} (FORMAT parquet, PARTITION_BY (part), OVERWRITE_OR_IGNORE)`);
+  for (const part of await readdir(at)) {
+    await multiply(parquetOf(join(exactly(join(at, part)), '*.parquet')));
+  }
+  await rm(at, { recursive: true });
 }
 
 async function histograms(database: Database): Promise<Record<string, TermHistogram>> {
