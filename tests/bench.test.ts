@@ -94,6 +94,17 @@ describe('the bench of duplicates', () => {
   });
 });
 
+describe('the bench of the reduction', () => {
+  it('finds every planted duplicate of two sizes, and says what a row costs of each', async () => {
+    const figures = await benched('reduction', '--rows', '600');
+    expect(figures).toMatchObject({ rows: 600, rows10x: 6000, planted: 60, planted10x: 600 });
+    expect([figures.found, figures.found10x]).toEqual([60, 600]);
+    for (const name of ['rankCostRatio', 'pairsCostRatio', 'decideCostRatio', 'memoryRatio']) {
+      expect(figures[name]).toBeGreaterThan(0);
+    }
+  }, 300_000);
+});
+
 describe('the bench of training', () => {
   it('says how many images a second a step and a forward pass take, on what', async () => {
     const figures = await benchTrain({ seconds: 0, executor: createOnnxExecutor(), batch: 4 });

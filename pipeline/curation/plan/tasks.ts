@@ -98,6 +98,8 @@ export interface PlanFacts {
 
 /** Rows from which on the reductions are cut up: fewer are one process's work. */
 const rowsOfPartition = 2 ** 22;
+/** Each partition looks through the facts of all rows for its own: with more of them that would be most of the work. */
+const mostPartitions = 64;
 
 /** The tasks that can be planned before any is run: all but those of `finish`, which `decide` plans. Pure. */
 export function planRunTasks(planned: PlanFacts): PlannedTask[] {
@@ -109,7 +111,8 @@ export function planRunTasks(planned: PlanFacts): PlannedTask[] {
     evaluation ?? '',
     ...admit.map(({ identity, name }) => `${identity} ${name}`),
   ]);
-  const of = 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(1, rows / rowsOfPartition))));
+  const partitions = Math.min(mostPartitions, Math.max(1, rows / rowsOfPartition));
+  const of = 2 ** Math.ceil(Math.log2(partitions));
   const identified = <T extends Omit<Task, 'id'>>(task: T, on: string) => ({
     ...task,
     id: digestOf([task.phase, task.identity, on]),
