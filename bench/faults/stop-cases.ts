@@ -91,8 +91,8 @@ export async function stopCases({ folder, recipe, redis }: StopSources): Promise
       ...{ name: 'schedule', seconds: 14 },
       args: (out) => ['schedule', ...given, '--out', out, '--cron', '* * * * * *', ...local],
     },
-    { name: 'demo', args: story },
-    { name: 'distill', args: (out) => ['distill', ...data, '--out', out] },
+    { name: 'demo', args: story, last: /^report: /m },
+    { name: 'distill', args: (out) => ['distill', ...data, '--out', out], last: /^Report: /m },
     {
       ...{ name: 'feed', seconds: 8, code: 0, busy: asking },
       args: (out) => ['feed', ...data, '--out', out, '--port', '0'],

@@ -25,6 +25,8 @@ export interface StopCase {
   readonly seconds?: number;
   /** The exit code where it may be another than the signal's. */
   readonly code?: number;
+  /** What it says last, once all is done: a signal that comes after it stops nothing. */
+  readonly last?: RegExp;
 }
 
 /** What became of one command that was told to stop. */
@@ -66,9 +68,12 @@ async function temporaryIn(folder: string): Promise<string[]> {
   return (await readdir(folder)).filter((name) => !/^tsx-|^\.ses$|^mat-debug/.test(name));
 }
 
+/** Seconds within which what has said its last word is gone by itself. */
+const atOnce = 0.5;
+
 /** Starts a command, and tells it to stop after so many seconds; null where it ended before. */
 export async function stopOne(
-  { name, args, prepare, busy, code }: StopCase,
+  { name, args, prepare, busy, code, last }: StopCase,
   { folder, signal, after }: { readonly folder: string; readonly signal: Signal; readonly after: number },
 ): Promise<Stopped | null> {
   const out = join(folder, 'out');
@@ -111,6 +116,8 @@ export async function stopOne(
   await working;
   const left = [...(await unfinishedIn(out)), ...(await temporaryIn(temporary))];
   await rm(folder, { recursive: true, force: true });
+  // It was on its way out when it was told.
+  if (last?.test(said) && seconds < atOnce) return null;
   const { exitCode } = child;
   const isCode = exitCode === code || exitCode === codes[signal];
   const clean = isCode && left.length === 0 && orphans.length === 0;
