@@ -50,6 +50,17 @@ export function poolRecipe(shards: readonly string[], more = ''): string {
   return `seed: 3\ninput: {shards: ${list}, batchRows: 16}\nmix: {english: 0.6}\noutput: {shardRows: 20}\nimages: {minDeviation: 0, minEntropy: 0}\n${more}`;
 }
 
+/** A recipe that keeps every sound row of a folder, or of what else is named, in shards of 20 rows. */
+export function keepingRecipe(input: string, more = ''): string {
+  return `seed: 3
+input: {shards: ${JSON.stringify(input)}, batchRows: 8}
+images: {minDeviation: 0, minEntropy: 0}
+mix: {enabled: false}
+boilerplate: {enabled: false}
+output: {shardRows: 20}
+${more}`;
+}
+
 /** {@link poolRecipe}, read. */
 export const poolConfig = (shards: readonly string[], more = ''): Config =>
   parseConfig(poolRecipe(shards, more), 'test.yaml');

@@ -22,6 +22,7 @@ import { createRandom } from '../../schemas/random.ts';
 import { temporaryFolder, writeSource } from '../support.ts';
 import { faultyProgram, outputsOf, sourceRows } from './conformance.ts';
 import type { Fault } from './faulty-worker.ts';
+import { keepingRecipe } from './pool.ts';
 import { childrenOf, isRunning } from './processes.ts';
 import { assay, ended, isAtWork, recordsIn, until } from './program.ts';
 
@@ -75,12 +76,7 @@ beforeAll(async () => {
   await writeFile(join(input, 'footer.parquet'), footer);
   await writeFile(join(input, 'page.parquet'), page);
   await writeFile(join(input, 'empty.parquet'), '');
-  recipe = `seed: 3
-input: {shards: ${JSON.stringify(input)}, batchRows: 8}
-images: {minDeviation: 0, minEntropy: 0}
-mix: {enabled: false}
-boilerplate: {enabled: false}
-output: {shardRows: 20}`;
+  recipe = keepingRecipe(input);
   await writeFile(join(folder, 'recipe.yaml'), recipe);
   // Its name is what a folder with wildcards in its name would be taken for.
   const run = await frozen("[x]'=1/a'whole");

@@ -21,21 +21,12 @@ import { inlineEngine } from '../../pipeline/engines/inline.ts';
 import { silentProgress } from '../../pipeline/progress.ts';
 import { temporaryFolder, writeSource } from '../support.ts';
 import { outputsOf, sourceRows } from './conformance.ts';
+import { keepingRecipe } from './pool.ts';
 
 let folder: string;
 let shard: string;
 
-const configOf = (more = '') =>
-  parseConfig(
-    `seed: 3
-input: {shards: ${JSON.stringify(join(folder, 'in'))}, batchRows: 8}
-images: {minDeviation: 0, minEntropy: 0}
-mix: {enabled: false}
-boilerplate: {enabled: false}
-output: {shardRows: 20}
-${more}`,
-    'test.yaml',
-  );
+const configOf = (more = '') => parseConfig(keepingRecipe(join(folder, 'in'), more), 'test.yaml');
 const frozen = (name: string, config = configOf()) => freezeRun(config, join(folder, name), 'test.yaml');
 const finish = (run: FrozenRun, phase?: 'admit' | 'rank' | 'pairs' | 'decide') =>
   phase === undefined

@@ -7,7 +7,7 @@ import { freezeRun } from '../../pipeline/curation/plan/freeze.ts';
 import { inlineEngine } from '../../pipeline/engines/inline.ts';
 import { temporaryFolder, writeSource } from '../support.ts';
 import { outputsOf, sourceRows } from './conformance.ts';
-import { quietRun } from './pool.ts';
+import { keepingRecipe, quietRun } from './pool.ts';
 import { childrenOf, isRunning } from './processes.ts';
 import { assay, isAtWork, recordsIn, until } from './program.ts';
 
@@ -23,12 +23,7 @@ beforeAll(async () => {
   for (const [i, name] of ['a', 'b', 'c', 'd', 'e', 'f'].entries()) {
     await writeSource(join(input, `${name}.parquet`), rows.slice(10 * i, 10 * i + 10));
   }
-  recipe = `seed: 3
-input: {shards: ${JSON.stringify(input)}, batchRows: 8}
-images: {minDeviation: 0, minEntropy: 0}
-mix: {enabled: false}
-boilerplate: {enabled: false}
-output: {shardRows: 20}`;
+  recipe = keepingRecipe(input);
   await writeFile(join(folder, 'recipe.yaml'), recipe);
   await curate(config(), join(folder, 'whole'), { ...quietRun(), engine: inlineEngine() });
 });
