@@ -11,11 +11,11 @@ export async function syncOne(path: string): Promise<void> {
   }
 }
 
-/** Waits until a folder is on the disk, with the files in it and below it. */
+/** Waits until a folder is on the disk, with the files and folders in it and below it. */
 export async function syncFolder(folder: string): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true });
-  const files = entries.filter((entry) => entry.isFile());
-  await Promise.all(files.map(({ parentPath, name }) => syncOne(join(parentPath, name))));
+  const inside = entries.filter((entry) => entry.isFile() || entry.isDirectory());
+  await Promise.all(inside.map(({ parentPath, name }) => syncOne(join(parentPath, name))));
   await syncOne(folder);
 }
 

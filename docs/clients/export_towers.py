@@ -149,13 +149,16 @@ def save_processor(processor, folder):
     """Writes preprocessor_config.json and the tokenizer. Raises where there is no tokenizer.json to be had."""
     from transformers.utils import cached_file
 
+    source = processor.tokenizer.name_or_path
+    path = Path(folder) / "tokenizer.json"
+    if not (source and Path(source).resolve() == Path(folder).resolve()):
+        # One that another export left would be taken for this one's.
+        path.unlink(missing_ok=True)
     processor.image_processor.save_pretrained(folder)
     processor.tokenizer.save_pretrained(folder)
-    path = Path(folder) / "tokenizer.json"
     if path.exists():
         return
     # SentencePiece's tokenizers, SigLIP's, save nothing but their own model, also where they came with the file.
-    source = processor.tokenizer.name_or_path
     found = source and cached_file(source, path.name, _raise_exceptions_for_missing_entries=False)
     if not found:
         raise FileNotFoundError(

@@ -8,7 +8,9 @@ import { z } from 'zod';
 import type { Provider } from '../../models/executor.ts';
 import type { PairModel } from '../../models/selection/pair-model.ts';
 import { type OpenTowers, openTowers, type TowersFacts } from '../../models/siglip/open-towers.ts';
+import { UsageError } from '../errors.ts';
 import { writeJson } from '../run-folder.ts';
+import { syncFolder, syncOne } from '../to-disk.ts';
 import { Refusal } from './refusal.ts';
 import type { FeedRow } from './rows.ts';
 import type { ScoringLearner } from './selector.ts';
@@ -97,7 +99,13 @@ export async function openLearnerSlot(folder: string, options: LearnerOptions): 
     await rm(index);
   } else if (saved.success) {
     const { folder: name, step, logits } = saved.data;
-    held = { towers: await open(name, logits), step, folder: name };
+    const towers = await open(name, logits).catch((error: Error) => {
+      const said = error.message.split('\n')[0];
+      throw new UsageError(
+        `${folder}: the learner that was put there can't be opened (${said}): remove that folder, and put it again`,
+      );
+    });
+    held = { towers, step, folder: name };
     count = Number(name) + 1;
   }
   for (const name of await readdir(folder)) {
@@ -133,7 +141,9 @@ export async function openLearnerSlot(folder: string, options: LearnerOptions): 
       let towers: OpenTowers;
       try {
         await unpack(tar, temporary, options.maxBytes);
+        await syncFolder(temporary);
         await rename(temporary, join(folder, name));
+        await syncOne(folder);
         towers = await open(name, logits).catch((error: Error) => {
           // The folder's path says nothing to who put it.
           const said = error.message.replaceAll(join(folder, name), 'learner').split('\n')[0];

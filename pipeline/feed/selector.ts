@@ -168,8 +168,18 @@ export function createSelector(selector: SelectorOptions): Selector {
       fail(new Refusal(409, `step ${step} was given up: its trainers are gone`));
       if (gathering === mine) gathering = null;
     };
-    gone.addEventListener('abort', forget, { once: true });
-    return done;
+    // Of its own: who is gone waits no longer for the others, and what it posted is held by nobody.
+    return new Promise<RecordedSelection>((resolve, reject) => {
+      gone.addEventListener(
+        'abort',
+        () => {
+          forget();
+          reject(new Refusal(409, `the trainer of rank ${rank} is gone`));
+        },
+        { once: true },
+      );
+      done.then(resolve, reject);
+    });
   };
   const startGathering = (step: number, world: number): Gathering => {
     let complete: (model: PairModel) => void = () => {};

@@ -1,11 +1,12 @@
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { mostBytes, readJson } from '../../models/model-folder.ts';
 import { logitNames, partsSchema, readScalars } from '../../models/siglip/logits.ts';
 import { type Precision, precisionSuffixes } from '../../models/siglip/precisions.ts';
 import type { Progress } from '../progress.ts';
+import { syncFolder, syncOne } from '../to-disk.ts';
 import { downloadFile } from './download-file.ts';
 import { type ModelName, repositoryOf } from './model-name.ts';
 import {
@@ -117,7 +118,9 @@ export async function downloadModel(model: ModelName, options: DownloadOptions):
     })),
   };
   await writeFile(join(partial, originName), `${JSON.stringify(origin, null, 2)}\n`);
+  await syncFolder(partial);
   await rename(partial, folder);
+  await syncOne(dirname(folder));
   await mkdir(join(home, 'refs'), { recursive: true });
   await writeFile(pin, `${main.commit}\n`);
   return folder;
