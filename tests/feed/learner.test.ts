@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -6,6 +6,7 @@ import { InferenceSession } from 'onnxruntime-node';
 import { pack } from 'tar-stream';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Feed } from '../../docs/clients/assay-client.mjs';
+import { UsageError } from '../../pipeline/errors.ts';
 import { openLearnerSlot } from '../../pipeline/feed/learner.ts';
 import { writeToySiglip } from '../models/toy-siglip.ts';
 import { writeCurated } from '../pipeline/curated-pool.ts';
@@ -38,16 +39,15 @@ async function tarOf(files: Readonly<Record<string, Uint8Array>>): Promise<Uint8
   return buffer(tar);
 }
 
+const openSlot = (path: string) =>
+  openLearnerSlot(path, {
+    ...{ latest: 9, maxBytes: 1e9, threads: 1, maxPixels: 1e6, concurrency: 1 },
+    provider: async () => 'cpu',
+  });
+
 /** Puts files into a slot of their own, and says what is seen of them. */
 async function put(files: Readonly<Record<string, Uint8Array>>) {
-  const slot = await openLearnerSlot(join(folder, `slot-${slots++}`), {
-    latest: 9,
-    maxBytes: 1e9,
-    threads: 1,
-    provider: async () => 'cpu',
-    maxPixels: 1e6,
-    concurrency: 1,
-  });
+  const slot = await openSlot(join(folder, `slot-${slots++}`));
   try {
     await slot.put(Readable.from([await tarOf(files)]), { step: 0 });
     const { facts, scale, bias } = slot.current() ?? {};
@@ -74,6 +74,15 @@ describe('the folder of a learner that is put', () => {
   it('may have its graphs in onnx/ or beside its config', async () => {
     expect(Object.keys(flat())).toContain('vision_model.onnx');
     for (const files of [model, flat()]) expect((await put(files)).facts).toMatchObject({ kind: 'siglip2' });
+  });
+
+  it('says what to do where the one that was put is broken when the feed starts again', async () => {
+    await put(model);
+    const path = join(folder, `slot-${slots - 1}`);
+    await writeFile(join(path, '0', 'onnx', 'text_model.onnx'), '');
+    const opening = openSlot(path);
+    await expect(opening).rejects.toBeInstanceOf(UsageError);
+    await expect(opening).rejects.toThrow(/can't be opened .*: remove that folder/);
   });
 
   it('may have its weights in parts, of which the scale and the bias are read', async () => {
