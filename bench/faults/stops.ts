@@ -98,6 +98,7 @@ export async function stopOne(
     await rm(folder, { recursive: true, force: true });
     return null;
   }
+  const hadEnded = last?.test(said) ?? false;
   const told = performance.now();
   process.kill(signal === 'SIGINT' ? -pid : pid, signal);
   const late = setTimeout(() => process.kill(-pid, 'SIGKILL'), 60_000);
@@ -116,10 +117,10 @@ export async function stopOne(
   await working;
   const left = [...(await unfinishedIn(out)), ...(await temporaryIn(temporary))];
   await rm(folder, { recursive: true, force: true });
-  // It was on its way out when it was told.
-  if (last?.test(said) && seconds < atOnce) return null;
-  const { exitCode } = child;
-  const isCode = exitCode === code || exitCode === codes[signal];
+  const { exitCode, signalCode } = child;
+  // On its way out nothing hears the signal any more: it may end as if there had been none, or by it.
+  const isOver = hadEnded && seconds < atOnce && (exitCode === 0 || signalCode === signal);
+  const isCode = exitCode === code || exitCode === codes[signal] || isOver;
   const clean = isCode && left.length === 0 && orphans.length === 0;
   return { name, signal, after, seconds, code: exitCode, orphans: orphans.length, left, said, clean };
 }

@@ -159,7 +159,7 @@ export async function reduceFacts(
 /** Rows by language that the mix can take, of those for which a condition holds. */
 async function countLanguages(database: Database, condition: string): Promise<Record<string, number>> {
   const rows = await database.rows(
-    `SELECT language, count(*)::INT AS rows FROM wanted WHERE ${condition} GROUP BY 1 ORDER BY 1`,
+    `SELECT language, count(*) AS rows FROM wanted WHERE ${condition} GROUP BY 1 ORDER BY 1`,
   );
   return Object.fromEntries(rows.map((row) => [String(row.language), Number(row.rows)]));
 }
@@ -203,7 +203,7 @@ async function drawsAt(
 
 /** The threshold over the rows that reach the filter: of the share, the score at its place, best first. */
 async function findThreshold(database: Database, unique: string, { keep, minimum }: FilterByScoreOptions) {
-  const [counted] = await database.rows(`SELECT count(*)::INT AS rows FROM grouped WHERE ${unique}`);
+  const [counted] = await database.rows(`SELECT count(*) AS rows FROM grouped WHERE ${unique}`);
   const place = thresholdPlace(Number(counted?.rows ?? 0), keep ?? 1);
   const [at] = await database.rows(
     `SELECT score FROM grouped WHERE ${unique} ORDER BY score DESC LIMIT 1 OFFSET $place`,

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FlowProducer, Job, Queue } from 'bullmq';
@@ -148,11 +149,15 @@ async function failureOf({ run, tasks }: Driver, gate: Job): Promise<Error> {
 
 /** Removes what waits of this run: of another driver that is gone, or our own. Tasks that are worked on are finished. */
 async function removeWaiting({ tasks, gates, gate: { run } }: Driver): Promise<void> {
+  const real = await realpath(run);
+  // The other one may have been told another path of the same folder.
+  const isOurs = async (path: string | undefined) =>
+    path !== undefined && (path === run || (await realpath(path).catch(() => null)) === real);
   for (const job of await gates.getJobs(['waiting-children', 'waiting', 'delayed', 'failed'])) {
-    if (job?.data.run === run) await job.remove({ removeChildren: true }).catch(() => {});
+    if (await isOurs(job?.data.run)) await job.remove({ removeChildren: true }).catch(() => {});
   }
   for (const job of await tasks.getJobs(['waiting', 'delayed', 'failed'])) {
-    if (job?.data.run === run) await job.remove().catch(() => {});
+    if (await isOurs(job?.data.run)) await job.remove().catch(() => {});
   }
 }
 

@@ -48,6 +48,8 @@ export async function appendFiles(
       await place(join(run.folder, part, name), join(folder, part, shardName(run.number - 1)));
     }
   }
+  // What they were made of is cleared away once the increment is in the list.
+  for (const part of [...perShard, ...perRun]) await syncOne(join(folder, part));
   const taken = await takenBackBy(join(factsOf(run.number), takenBackName));
   await takeBack(folder, run, taken);
   const numbers = [...increments.map(({ number }) => number), run.number];

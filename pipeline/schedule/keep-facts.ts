@@ -8,7 +8,7 @@ import { writingStage } from '../curation/tasks/finish.ts';
 import { factFiles, workLayout } from '../curation/tasks/layout.ts';
 import { writeJson } from '../run-folder.ts';
 import { exactly, parquetOf, quoted } from '../sql-text.ts';
-import { syncFolder } from '../to-disk.ts';
+import { syncFolder, syncOne } from '../to-disk.ts';
 import { dataSetLayout } from './data-set.ts';
 import { countTakenBack, lostName } from './taken-back.ts';
 
@@ -43,6 +43,7 @@ export async function keepFacts(folder: string, number: number, run: FrozenRun):
   // What a database writes may be in memory alone.
   await syncFolder(layout.partial);
   await rename(layout.partial, to);
+  await syncOne(layout.facts);
 }
 
 /** The name, among what is kept of an increment, of what it read again of what earlier ones couldn't. */

@@ -22,6 +22,8 @@ const usualMemory = 2e9;
 /** Each thread holds buffers of its own: with less of that memory it can't get on. */
 const memoryOfThread = 64e6;
 const mostThreads = 8;
+/** Files of partitions that are written at a time: past them each flush would begin new ones, of a few rows. */
+const openFiles = 2048;
 
 /**
  * Opens a database of its own; `folder` is where it spills what is more than `memory` bytes. No result has an order but
@@ -33,6 +35,7 @@ export async function openDatabase(folder: string, memory = usualMemory): Promis
     temp_directory: folder,
     memory_limit: `${Math.floor(memory / 1e6)}MB`,
     threads: String(Math.max(1, threads)),
+    partitioned_write_max_open_files: String(openFiles),
     preserve_insertion_order: 'false',
   });
   const connection = await instance.connect();

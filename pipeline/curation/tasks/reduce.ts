@@ -17,7 +17,9 @@ export function reduceFiles(run: FrozenRun) {
     ...factFiles(run.folder, run.plan.earlier?.facts ?? null),
     evaluation: evaluation === undefined ? null : workLayout(run.folder).output(evaluation),
     /** Relations: of rows for which another stands (id, rep_id), and of pairs. */
-    ranks: parquetOf(join(exactly(workLayout(run.folder).outputs('rank')), '*', 'ranks.parquet')),
+    // Earlier versions left a row for each, itself where no other stands for it.
+    ranks: `(SELECT * FROM ${parquetOf(join(exactly(workLayout(run.folder).outputs('rank')), '*', 'ranks.parquet'))}
+      WHERE rep_id <> id)`,
     files: (into: string) =>
       parquetOf(join(exactly(workLayout(run.folder).outputs('pairs')), '*', `${into}.parquet`)),
   };
