@@ -105,83 +105,96 @@ export function resampleGrid(
   return resampleValues(grid, size, kernel);
 }
 
+type Source = Omit<Grid, 'values'> & { readonly values: Float32Array | Uint8Array };
+
+/**
+ * Takes the rows one by one: each is narrowed and added to every new row under whose kernel it lies. So only one
+ * narrowed row is held however high the source is, and a new row's terms still add up from its first to its last.
+ */
 function resampleValues(
-  source: Omit<Grid, 'values'> & { readonly values: Float32Array | Uint8Array },
+  source: Source,
   { height, width }: { readonly height: number; readonly width: number },
   kernel: Kernel,
 ): Grid {
   const { channels } = source;
   const across = tapsOf(source.width, width, kernel);
-  const narrow = channels === 3 ? narrowedRgb(source, width, across) : narrowed(source, width, across);
   const down = tapsOf(source.height, height, kernel);
-  const row = width * channels;
-  const values = new Float32Array(height * row);
-  for (let y = 0; y < height; y += 1) {
-    const from = (down.first[y] as number) * row;
-    for (let k = 0; k < down.width; k += 1) {
-      const weight = down.weights[y * down.width + k] as number;
-      if (weight === 0) continue;
-      for (let i = 0; i < row; i += 1) {
-        values[y * row + i] =
-          (values[y * row + i] as number) + weight * (narrow[from + k * row + i] as number);
-      }
+  const narrow = new Float32Array(width * channels);
+  const values = new Float32Array(height * width * channels);
+  const narrowRow = channels === 3 ? narrowRowRgb : narrowRowOf;
+  const counts = countsOf(across);
+  let done = 0;
+  for (let row = 0; row < source.height; row += 1) {
+    narrowRow(source, row, across, narrow, counts);
+    while (done < height && (down.first[done] as number) + down.width <= row) done += 1;
+    for (let y = done; y < height; y += 1) {
+      const tap = row - (down.first[y] as number);
+      if (tap < 0) break;
+      const weight = down.weights[y * down.width + tap] as number;
+      if (weight !== 0) addRow(narrow, weight, values, y * narrow.length);
     }
   }
   return { values, height, width, channels };
 }
 
-type Source = Omit<Grid, 'values'> & { readonly values: Float32Array | Uint8Array };
-
-/** A grid's rows at their new width. */
-function narrowed(
-  { values, height, width: from, channels }: Source,
-  width: number,
-  taps: Taps,
-): Float32Array {
-  const narrow = new Float32Array(height * width * channels);
-  for (let y = 0; y < height; y += 1) {
-    for (let x = 0; x < width; x += 1) {
-      const at = (y * from + (taps.first[x] as number)) * channels;
-      const to = (y * width + x) * channels;
-      for (let c = 0; c < channels; c += 1) {
-        let sum = 0;
-        for (let k = 0; k < taps.width; k += 1) {
-          sum += (taps.weights[x * taps.width + k] as number) * (values[at + k * channels + c] as number);
-        }
-        narrow[to + c] = sum;
-      }
-    }
+/** Adds a weighed row to the values from `at` on. */
+function addRow(row: Float32Array, weight: number, values: Float32Array, at: number): void {
+  for (let i = 0; i < row.length; i += 1) {
+    values[at + i] = (values[at + i] as number) + weight * (row[i] as number);
   }
-  return narrow;
 }
 
-/** {@link narrowed} of three channels, to the same bits: each weight is read once, and zeros at the end are passed over. */
-function narrowedRgb({ values, height, width: from }: Source, width: number, taps: Taps): Float32Array {
-  const narrow = new Float32Array(height * width * 3);
-  const used = Int32Array.from({ length: width }, (_, x) => {
-    let count = taps.width;
-    while (count > 1 && taps.weights[x * taps.width + count - 1] === 0) count -= 1;
+/** How many of each new sample's taps there are before the zeros at their end: [to]. */
+function countsOf({ first, weights, width }: Taps): Int32Array {
+  return first.map((_, x) => {
+    let count = width;
+    while (count > 1 && weights[x * width + count - 1] === 0) count -= 1;
     return count;
   });
-  for (let y = 0; y < height; y += 1) {
-    for (let x = 0; x < width; x += 1) {
-      let at = (y * from + (taps.first[x] as number)) * 3;
-      const end = x * taps.width + (used[x] as number);
-      let red = 0;
-      let green = 0;
-      let blue = 0;
-      for (let k = x * taps.width; k < end; k += 1) {
-        const weight = taps.weights[k] as number;
-        red += weight * (values[at] as number);
-        green += weight * (values[at + 1] as number);
-        blue += weight * (values[at + 2] as number);
-        at += 3;
+}
+
+/** Writes a row of a grid at its new width to `narrow`, [width, channels]. */
+function narrowRowOf(
+  { values, width: from, channels }: Source,
+  row: number,
+  taps: Taps,
+  narrow: Float32Array,
+): void {
+  for (let x = 0; x < taps.first.length; x += 1) {
+    const at = (row * from + (taps.first[x] as number)) * channels;
+    for (let c = 0; c < channels; c += 1) {
+      let sum = 0;
+      for (let k = 0; k < taps.width; k += 1) {
+        sum += (taps.weights[x * taps.width + k] as number) * (values[at + k * channels + c] as number);
       }
-      const to = (y * width + x) * 3;
-      narrow[to] = red;
-      narrow[to + 1] = green;
-      narrow[to + 2] = blue;
+      narrow[x * channels + c] = sum;
     }
   }
-  return narrow;
+}
+
+/** {@link narrowRowOf} three channels, to the same bits: each weight is read once, zeros at the end are passed over. */
+function narrowRowRgb(
+  { values, width: from }: Source,
+  row: number,
+  taps: Taps,
+  narrow: Float32Array,
+  counts: Int32Array,
+): void {
+  for (let x = 0; x < taps.first.length; x += 1) {
+    let at = (row * from + (taps.first[x] as number)) * 3;
+    const end = x * taps.width + (counts[x] as number);
+    let red = 0;
+    let green = 0;
+    let blue = 0;
+    for (let k = x * taps.width; k < end; k += 1) {
+      const weight = taps.weights[k] as number;
+      red += weight * (values[at] as number);
+      green += weight * (values[at + 1] as number);
+      blue += weight * (values[at + 2] as number);
+      at += 3;
+    }
+    narrow[x * 3] = red;
+    narrow[x * 3 + 1] = green;
+    narrow[x * 3 + 2] = blue;
+  }
 }

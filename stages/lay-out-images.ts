@@ -10,9 +10,10 @@ import { type DecodingOptions, eachImage } from './images/each-image.ts';
 import type { ImageLayout } from './views/schedule.ts';
 
 /**
- * Lays the encoded `image` out as a trainer asks for it: `pixels` [side, side, 3] or `patches` [n, patch * patch * 3], 0
- * to 255, or NaFlex's `patches` [length, patch * patch * 3] in [-1, 1] with `patch_type` (1 a patch, 0 a pad), `yidx` and
- * `xidx`. Resized as SigLIP 2 was trained: bilinearly, antialiased, from their full size. Loses no row: an image that doesn't decode is grey, and told of.
+ * Lays the encoded `image` out as a trainer asks for it: `pixels` [side, side, 3] or `patches` [n, patch * patch * 3],
+ * 0 to 255, or NaFlex's `patches` [length, patch * patch * 3] in [-1, 1] with `patch_type` (1 a patch, 0 a pad), `yidx`
+ * and `xidx`. Resized as SigLIP 2 was trained: bilinearly, antialiased, from their full size. Loses no row: an image
+ * that doesn't decode is grey, and told of.
  */
 export function layOutImages(layout: ImageLayout, options: DecodingOptions): Stage {
   return {
