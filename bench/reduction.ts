@@ -1,10 +1,7 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { heapOptions } from '../pipeline/engines/processes.ts';
+import { inChild } from './in-child.ts';
 import type { ReductionAnswer, ReductionRequest } from './reduction/child.ts';
 
 /** Rows of the smaller data set when none are asked for. */
@@ -23,8 +20,8 @@ export async function benchReduction({
 }: {
   readonly rows?: number | undefined;
 }): Promise<Record<string, number | string>> {
-  const small = await inChild(rows);
-  const large = await inChild(times * rows);
+  const small = await measured(rows);
+  const large = await measured(times * rows);
   const perRow = (name: 'rank' | 'pairs' | 'decide') =>
     round(large.seconds[name] / times / small.seconds[name]);
   return {
@@ -54,21 +51,15 @@ function figuresOf(answer: ReductionAnswer, suffix: string): Record<string, numb
   };
 }
 
-/** In a process of its own, so that its memory is its own, and a folder that is removed. */
-async function inChild(rows: number): Promise<ReductionAnswer> {
+/** In a folder that is removed. */
+async function measured(rows: number): Promise<ReductionAnswer> {
   const folder = await mkdtemp(join(tmpdir(), 'assay-bench-'));
-  const execArgv = [...process.execArgv, ...heapOptions];
-  const child = fork(fileURLToPath(new URL('./reduction/child.ts', import.meta.url)), { execArgv });
   try {
-    const ended = once(child, 'exit').then(([code]) => {
-      throw new Error(`the bench's process ended with code ${code}`);
-    });
-    ended.catch(() => {});
-    child.send({ folder, rows } satisfies ReductionRequest);
-    const [answer] = await Promise.race([once(child, 'message'), ended]);
-    return answer as ReductionAnswer;
+    return await inChild<ReductionRequest, ReductionAnswer>(
+      new URL('./reduction/child.ts', import.meta.url),
+      { folder, rows },
+    );
   } finally {
-    child.kill();
     await rm(folder, { recursive: true });
   }
 }

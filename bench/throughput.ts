@@ -1,10 +1,7 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { heapOptions } from '../pipeline/engines/processes.ts';
+import { inChild } from './in-child.ts';
 import type { ThroughputAnswer, ThroughputRequest } from './throughput/child.ts';
 import { buildMetadata, buildPictures } from './throughput/sources.ts';
 
@@ -52,7 +49,7 @@ async function imageFigures(folder: string, rows: number): Promise<Record<string
   const shards = await buildPictures(join(folder, 'photos'), { rows, ...size });
   // The second pass is shared out by the shards that it writes.
   const shardRows = Math.ceil(rows / 8);
-  const images = await inChild({
+  const images = await answerOf({
     kind: 'images',
     shards,
     concurrency,
@@ -67,7 +64,7 @@ async function imageFigures(folder: string, rows: number): Promise<Record<string
     { workers: 2, concurrency },
   ];
   const repeats = repeatsOf(rows, 2);
-  const workers = await inChild({ kind: 'workers', shards, shardRows, inFlight, folder, repeats });
+  const workers = await answerOf({ kind: 'workers', shards, shardRows, inFlight, folder, repeats });
   const of = (name: string) => median(workers.seconds[name]);
   return {
     images: rows,
@@ -87,7 +84,7 @@ async function imageFigures(folder: string, rows: number): Promise<Record<string
 async function metadataFigures(folder: string, rows: number): Promise<Record<string, number>> {
   const shard = join(folder, 'metadata.parquet');
   await buildMetadata(shard, rows);
-  const { seconds, processorSeconds } = await inChild({
+  const { seconds, processorSeconds } = await answerOf({
     kind: 'metadata',
     shard,
     folder,
@@ -109,7 +106,7 @@ async function memoryFigures(folder: string, rows: number): Promise<Record<strin
     const size = { width: 160, height: 120, shardRows: 10 * rows };
     const shards = await buildPictures(join(own, 'shards'), { rows: times * rows, ...size });
     await mkdir(own, { recursive: true });
-    peaks[times] = (await inChild({ kind: 'memory', shards, folder: own, repeats: 1 })).peakBytes;
+    peaks[times] = (await answerOf({ kind: 'memory', shards, folder: own, repeats: 1 })).peakBytes;
     await rm(own, { recursive: true });
   }
   const megabytes = (times: number) => Math.round((peaks[times] ?? Number.NaN) / 1e6);
@@ -122,18 +119,8 @@ async function memoryFigures(folder: string, rows: number): Promise<Record<strin
   };
 }
 
-async function inChild(request: ThroughputRequest): Promise<ThroughputAnswer> {
-  // As the processes are started that a run's work is done in.
-  const execArgv = [...process.execArgv, ...heapOptions];
-  const child = fork(fileURLToPath(new URL('./throughput/child.ts', import.meta.url)), { execArgv });
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`the bench's process ended with code ${code}`);
-  });
-  ended.catch(() => {});
-  child.send(request);
-  const [answer] = await Promise.race([once(child, 'message'), ended]);
-  return answer as ThroughputAnswer;
-}
+const answerOf = (request: ThroughputRequest) =>
+  inChild<ThroughputRequest, ThroughputAnswer>(new URL('./throughput/child.ts', import.meta.url), request);
 
 function median(values: readonly number[] = []): number {
   const sorted = [...values].sort((a, b) => a - b);
