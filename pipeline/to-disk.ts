@@ -1,4 +1,4 @@
-import { open, readdir } from 'node:fs/promises';
+import { copyFile, link, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Waits until a file is on the disk, or, of a folder, the names in it. */
@@ -28,4 +28,12 @@ export async function writeDurably(path: string, text: string): Promise<void> {
   } finally {
     await file.close();
   }
+}
+
+/** Gives a file a second name, or the second name a copy that is on the disk where there can be no link. */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
+  await link(from, to).catch(async () => {
+    await copyFile(from, to);
+    await syncOne(to);
+  });
 }

@@ -1,10 +1,10 @@
-import { copyFile, link, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { CurationReport } from '../../schemas/reports.ts';
 import type { FrozenRun } from '../curation/plan/plan-files.ts';
 import { writeCurationPage } from '../report/curation-page.ts';
 import { type FileFacts, fileFacts, writeJson } from '../run-folder.ts';
-import { syncOne } from '../to-disk.ts';
+import { linkOrCopy, syncOne } from '../to-disk.ts';
 import { type DataSet, dataSetLayout } from './data-set.ts';
 import { takenBackName } from './keep-facts.ts';
 import { mergeReports } from './merge-reports.ts';
@@ -119,10 +119,7 @@ async function place(from: string, to: string): Promise<void> {
   const partial = join(to, '..', `${basename(to)}.partial`);
   // A try before may have been cut short here; and a link that lies in wait is not written through.
   await rm(partial, { force: true });
-  await link(from, partial).catch(async () => {
-    await copyFile(from, partial);
-    await syncOne(partial);
-  });
+  await linkOrCopy(from, partial);
   await rename(partial, to);
   // Where both were names of one file already the rename leaves them.
   await rm(partial, { force: true });

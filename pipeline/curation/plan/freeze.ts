@@ -80,7 +80,8 @@ export interface PartOfData {
 }
 
 /**
- * Plans a run of a recipe, over all of its shards or a part, and reaches storage as it says from here on. Throws a {@link UsageError} when the recipe can't be run.
+ * Plans a run of a recipe, over all of its shards or a part, and reaches storage as it says from here on. Throws a
+ * {@link UsageError} when the recipe can't be run.
  */
 export async function planRun(
   given: Config,

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { copyFile, link, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CurationReport } from '../../../schemas/reports.ts';
 import { assertOwnFolders } from '../../own-folders.ts';
 import { type FileFacts, fileFacts, makeFolder, writeJson } from '../../run-folder.ts';
-import { syncOne } from '../../to-disk.ts';
+import { linkOrCopy, syncOne } from '../../to-disk.ts';
 import { version } from '../../version.ts';
 import { ledgerName, replayLedgerFile } from '../admit/ledger-file.ts';
 import type { TaskResult } from '../admit/run-task.ts';
@@ -164,10 +164,7 @@ export async function publish(run: FrozenRun, committed: string): Promise<void> 
   }
   const place = async (from: string, to: string) => {
     const partial = join(layout.temporary, temporaryName());
-    await link(from, partial).catch(async () => {
-      await copyFile(from, partial);
-      await syncOne(partial);
-    });
+    await linkOrCopy(from, partial);
     await rename(partial, to);
   };
   for (const part of ['shards', 'lineage', 'quarantine', 'dropped']) {

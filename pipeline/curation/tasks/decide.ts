@@ -12,7 +12,7 @@ import { type IdRange, reduceFacts } from '../reduce.ts';
 import type { TaskContext, TaskKind } from './context.ts';
 import { withImages } from './images.ts';
 import { workLayout } from './layout.ts';
-import { readRecord } from './output.ts';
+import { readRecord, type TaskRecord } from './output.ts';
 import { reduceFiles } from './reduce.ts';
 import { admittedRows } from './rows.ts';
 
@@ -76,26 +76,29 @@ const planned = new WeakMap<FrozenRun, { readonly at: string; readonly tasks: re
 
 /** The tasks of the second pass, as `decide` planned them, read once for each time that it did. Throws when it hasn't. */
 export async function readFinishTasks(run: FrozenRun): Promise<readonly PlannedTask[]> {
-  const [decide] = run.tasks('decide');
-  const record = decide && (await readRecord(run.folder, decide));
-  if (!decide || !record) {
-    throw new Error('the second pass is planned by the phase decide, which is not done');
-  }
+  const missing = 'the second pass is planned by the phase decide, which is not done';
+  const { record, folder } = await readDecided(run, missing);
   const { at } = record;
   const known = planned.get(run);
   // A retry decides again under the same plan, which processes that stay up have opened before.
   if (known?.at === at) return known.tasks;
-  const tasks = await readTasks(join(workLayout(run.folder).output(decide), tasksName));
+  const tasks = await readTasks(join(folder, tasksName));
   planned.set(run, { at, tasks });
   return tasks;
 }
 
 /** What `decide` decided, and where its verdicts are. Throws when it isn't done. */
 export async function readDecisions(run: FrozenRun): Promise<{ decisions: Decisions; folder: string }> {
+  const { record, folder } = await readDecided(run, 'nothing is decided: the phase decide is not done');
+  return { decisions: record.result as Decisions, folder };
+}
+
+/** The record of `decide`, and the folder of its output. Throws what is `missing` when it isn't done. */
+async function readDecided(run: FrozenRun, missing: string): Promise<{ record: TaskRecord; folder: string }> {
   const [decide] = run.tasks('decide');
   const record = decide && (await readRecord(run.folder, decide));
-  if (!decide || !record) throw new Error('nothing is decided: the phase decide is not done');
-  return { decisions: record.result as Decisions, folder: workLayout(run.folder).output(decide) };
+  if (!decide || !record) throw new Error(missing);
+  return { record, folder: workLayout(run.folder).output(decide) };
 }
 
 /** The generic words that a sample of the admitted rows shows; none without a teacher or a use for them. */

@@ -12,8 +12,8 @@ export interface BoilerplateSearch
 
 /**
  * Finds the texts that caption too many distinct images to describe them. Images are distinct when no group of
- * duplicates (the tables `ranked` and `members`; `facts` says where rows are) has both, so that a picture that is posted again and again with its
- * caption makes no boilerplate of it. A text is boilerplate of the data set when it captions at least `images` images
+ * duplicates (the tables `ranked` and `members`; `facts` says where rows are) has both, so that a picture that is posted
+ * again and again with its caption makes no boilerplate of it. A text is boilerplate of the data set when it captions at least `images` images
  * and more than `share` of those of its languages (their mean, weighted by where the text stands); of a host, when
  * both hold there with `hostShare`. A text of few words may caption more: short texts name things, which repeat
  * honestly, and long ones hardly ever do.
