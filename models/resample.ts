@@ -73,8 +73,7 @@ export function resampleRgb(
   size: { readonly height: number; readonly width: number },
   kernel: Kernel = 'bilinear',
 ): Float32Array {
-  const grid = { values: image.pixels, height: image.height, width: image.width, channels: 3 };
-  const { values } = resampleValues(grid, size, kernel);
+  const { values } = resampleValues(gridOf(image), size, kernel);
   for (let i = 0; i < values.length; i += 1) {
     values[i] = Math.max(-1, Math.min(1, (values[i] as number) / 127.5 - 1));
   }
@@ -87,14 +86,20 @@ export function resampleToBytes(
   size: { readonly height: number; readonly width: number },
   kernel: Kernel = 'bilinear',
 ): Uint8Array {
-  const grid = { values: image.pixels, height: image.height, width: image.width, channels: 3 };
-  const { values } = resampleValues(grid, size, kernel);
+  const { values } = resampleValues(gridOf(image), size, kernel);
   const bytes = new Uint8Array(values.length);
   for (let i = 0; i < values.length; i += 1) {
     bytes[i] = Math.max(0, Math.min(255, Math.round(values[i] as number)));
   }
   return bytes;
 }
+
+const gridOf = ({ pixels, height, width }: RgbImage): Source => ({
+  values: pixels,
+  height,
+  width,
+  channels: 3,
+});
 
 /** Resizes a grid of vectors, such as position embeddings, antialiased. */
 export function resampleGrid(
